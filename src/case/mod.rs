@@ -1,0 +1,236 @@
+//! A case: the parsed, located form of `case.json`, the first stage of the flow.
+//!
+//! Nothing is evaluated here. Every number and every expression is kept as the text that stands in
+//! the file together with its place ([`Text`]), so that numbers stay exact and a later stage can
+//! point at the place when something does not fit.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+/// A file that diagnostics point into.
+#[derive(Debug)]
+pub struct SourceFile {
+    /// the path as the user gave it
+    pub name: String,
+    /// the whole text
+    pub text: String,
+}
+
+/// A place in the case: JSON path and bytes in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// such as `$.define.f` or `$.region.w.box[0]`
+    pub path: String,
+    /// bytes of the JSON value in the file, quotes included for a string
+    pub span: Range<usize>,
+}
+
+/// A number or an expression, as written, and its place. A JSON number is kept as its digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// the expression; JSON escapes resolved
+    pub value: String,
+    /// where it stands
+    pub at: Location,
+}
+
+/// A value and its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Located<T> {
+    /// the value
+    pub value: T,
+    /// where it stands
+    pub at: Location,
+}
+
+/// A whole case.
+#[derive(Debug)]
+pub struct Case {
+    /// the file, for diagnostics
+    pub file: Arc<SourceFile>,
+    /// folder that CSV paths are relative to
+    pub folder: PathBuf,
+    /// short name, `[a-z0-9-]+`
+    pub name: String,
+    /// one line for people; empty when absent
+    pub title: String,
+    /// where the claim stands
+    pub source: Source,
+    /// named exact scalars, in the order written
+    pub constants: IndexMap<String, Text>,
+    /// named arrays, read, generated and checked to be finite
+    pub data: IndexMap<String, Array>,
+    /// parameter blocks that the case declares (a model declares further ones)
+    pub parameters: IndexMap<String, Located<Vec<usize>>>,
+    /// a model that the crate defines with Burn
+    pub model: Option<Located<ModelSpec>>,
+    /// named functions of the parameter blocks, in the order written
+    pub define: IndexMap<String, Text>,
+    /// what is claimed
+    pub claim: ClaimSpec,
+    /// for which points
+    pub region: RegionSpec,
+    /// how to check it
+    pub check: CheckSpec,
+}
+
+/// Where a claim was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// such as `Frei, Gu 2021`
+    pub work: String,
+    /// theorem, section or equation
+    pub place: String,
+    /// how the constants were derived, when they are ours
+    pub note: String,
+}
+
+/// An array of the binary64 numbers that the text rounds to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// sizes of the axes; empty for a scalar
+    pub shape: Vec<usize>,
+    /// entries, row-major, all finite
+    pub values: Arc<[f64]>,
+    /// where it stands in the case
+    pub at: Location,
+}
+
+/// Which model, with its options still as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelSpec {
+    /// `linear`, `neuron`, `mlp`, `matrix_factorization`
+    pub kind: String,
+    /// the options, strict JSON
+    pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The claim: a kind and its fields, checked to be those that the kind takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimSpec {
+    /// which inequality
+    pub kind: ClaimKind,
+    /// the fields by name; for `inequality` the one field `inequality`
+    pub fields: IndexMap<String, Text>,
+    /// where it stands
+    pub at: Location,
+}
+
+/// The kinds of claim. See `docs/case-format.md` for each inequality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum ClaimKind {
+    ProxyConvexity,
+    ProxyPl,
+    Inequality,
+    Convex,
+    StronglyConvex,
+    Pl,
+    WeaklyQuasiConvex,
+    StarConvex,
+    OnePointConvex,
+    RestrictedSecant,
+    ErrorBound,
+    QuadraticGrowth,
+    Smooth,
+    Lipschitz,
+    ProxySmooth,
+    Kl,
+}
+
+impl ClaimKind {
+    /// Every kind: name in the case, fields it needs. All fields are required.
+    pub const TABLE: [(ClaimKind, &'static str, &'static [&'static str]); 16] = [
+        (ClaimKind::ProxyConvexity, "proxy_convexity", &["f", "g", "h"]),
+        (ClaimKind::ProxyPl, "proxy_pl", &["f", "g", "xi", "alpha", "mu"]),
+        (ClaimKind::Inequality, "inequality", &["inequality"]),
+        (ClaimKind::Convex, "convex", &["f"]),
+        (ClaimKind::StronglyConvex, "strongly_convex", &["f", "mu"]),
+        (ClaimKind::Pl, "pl", &["f", "mu", "f_star"]),
+        (ClaimKind::WeaklyQuasiConvex, "weakly_quasi_convex", &["f", "tau"]),
+        (ClaimKind::StarConvex, "star_convex", &["f"]),
+        (ClaimKind::OnePointConvex, "one_point_convex", &["f", "mu"]),
+        (ClaimKind::RestrictedSecant, "restricted_secant", &["f", "mu"]),
+        (ClaimKind::ErrorBound, "error_bound", &["f", "mu"]),
+        (ClaimKind::QuadraticGrowth, "quadratic_growth", &["f", "mu", "f_star"]),
+        (ClaimKind::Smooth, "smooth", &["f", "L"]),
+        (ClaimKind::Lipschitz, "lipschitz", &["f", "G"]),
+        (ClaimKind::ProxySmooth, "proxy_smooth", &["f", "g", "L"]),
+        (ClaimKind::Kl, "kl", &["f", "theta", "mu", "f_star"]),
+    ];
+}
+
+/// The region of `w`, of `v`, and inequalities that the points must satisfy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionSpec {
+    /// region of `w`
+    pub w: SideSpec,
+    /// region of `v`, where the case gives one
+    pub v: Option<SideSpec>,
+    /// `lhs >= rhs` or `lhs <= rhs`, over `w`, `v` and the definitions
+    pub constraints: Vec<Text>,
+    /// where it stands
+    pub at: Location,
+}
+
+/// The region of one point.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SideSpec {
+    /// the set
+    pub set: SetSpec,
+    /// where it stands
+    pub at: Location,
+}
+
+/// A set of points.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SetSpec {
+    /// a box
+    Box(BoxSpec),
+    /// a Euclidean ball
+    Ball { center: TensorSpec, radius: Text },
+    /// one point
+    Point(TensorSpec),
+}
+
+/// Bounds of a box; each bound is a number or an expression of constants.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BoxSpec {
+    /// the same pair for every coordinate
+    Uniform([Text; 2]),
+    /// a pair for each of the p coordinates
+    Coordinates(Vec<[Text; 2]>),
+    /// a pair for each block
+    Blocks(IndexMap<String, Located<[Text; 2]>>),
+}
+
+/// A point of the parameter space: flat, of one block's shape, or block by block.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TensorSpec {
+    /// an expression of constants and data such as `s * V`, or one number for every coordinate
+    Expression(Text),
+    /// nested arrays of exact numbers
+    Array { shape: Vec<usize>, entries: Vec<Text>, at: Location },
+    /// one of the above for each block
+    Blocks(IndexMap<String, TensorSpec>),
+}
+
+/// How to check the claim.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckSpec {
+    /// number of sampled points or pairs; default 20000
+    pub samples: u64,
+    /// seed of every random stream; default 0
+    pub seed: u64,
+    /// confidence of the Clopper-Pearson bound, in (0, 1); default 0.99
+    pub confidence: f64,
+    /// `proved` means slack >= -tolerance; default `1e-9`
+    pub tolerance: Text,
+    /// budget of the prover; default 1000000
+    pub max_boxes: u64,
+    /// number of starts of the search for violations; default 64
+    pub starts: u64,
+}
