@@ -20,7 +20,13 @@ const MAX_BITS: usize = 4096;
 /// Numpy's broadcast of two shapes, or `None` when they do not fit.
 pub fn broadcast(a: &[usize], b: &[usize]) -> Option<Shape> {
     let rank = a.len().max(b.len());
-    let axis = |shape: &[usize], i: usize| if i + shape.len() < rank { 1 } else { shape[i + shape.len() - rank] };
+    let axis = |shape: &[usize], i: usize| {
+        if i + shape.len() < rank {
+            1
+        } else {
+            shape[i + shape.len() - rank]
+        }
+    };
     (0..rank)
         .map(|i| match (axis(a, i), axis(b, i)) {
             (x, y) if x == y => Some(x),
@@ -102,7 +108,11 @@ impl Graph {
     /// The rational behind a scalar constant or a broadcast of one.
     fn scalar_under(&self, id: NodeId) -> Option<&RBig> {
         let node = self.node(id);
-        self.as_rational(if node.op == Op::Broadcast { node.args[0] } else { id })
+        self.as_rational(if node.op == Op::Broadcast {
+            node.args[0]
+        } else {
+            id
+        })
     }
 
     /// An elementwise function of one argument.
@@ -139,6 +149,10 @@ impl Graph {
         {
             return self.rational(folded);
         }
+        let (a, b) = (
+            self.without_broadcast(a, b, &shape),
+            self.without_broadcast(b, a, &shape),
+        );
         let same = a == b;
         let simpler = match op {
             Binary::Add if self.is_value(a, 0) => Some(b),
@@ -169,8 +183,22 @@ impl Graph {
         }
         // a fixed order of the arguments of commutative operations lets more nodes be shared;
         // max and min keep theirs, since floating point breaks ties to the left
-        let (a, b) = if matches!(op, Binary::Add | Binary::Mul) && b < a { (b, a) } else { (a, b) };
+        let (a, b) = if matches!(op, Binary::Add | Binary::Mul) && b < a {
+            (b, a)
+        } else {
+            (a, b)
+        };
         self.insert(Op::Binary(op), &[a, b], &shape)
+    }
+
+    /// `a`, or what it broadcasts when `other` alone gives the shape.
+    fn without_broadcast(&self, a: NodeId, other: NodeId, shape: &[usize]) -> NodeId {
+        let node = self.node(a);
+        if node.op == Op::Broadcast && self.shape(other) == shape {
+            node.args[0]
+        } else {
+            a
+        }
     }
 
     /// `-x`
@@ -201,7 +229,10 @@ impl Graph {
     /// `x^(num/den)`, reduced to lowest terms. `den >= 1`.
     pub fn pow(&mut self, x: NodeId, num: i32, den: u32) -> NodeId {
         let divisor = gcd(num.unsigned_abs(), den);
-        let exponent = Exponent { num: num / divisor as i32, den: den / divisor };
+        let exponent = Exponent {
+            num: num / divisor as i32,
+            den: den / divisor,
+        };
         self.unary(Unary::Pow(exponent), x)
     }
 
@@ -289,7 +320,11 @@ impl Graph {
 
     /// The same entries in row-major order under another shape of equal size.
     pub fn reshape(&mut self, x: NodeId, shape: &[usize]) -> NodeId {
-        assert_eq!(size(self.shape(x)), size(shape), "reshape keeps the number of entries");
+        assert_eq!(
+            size(self.shape(x)),
+            size(shape),
+            "reshape keeps the number of entries"
+        );
         if self.shape(x) == shape {
             return x;
         }
@@ -317,8 +352,16 @@ impl Graph {
         }
         let fits = broadcast(self.shape(x), shape).is_some_and(|result| result.as_slice() == shape);
         assert!(fits, "broadcast to a larger shape");
-        let x = if self.node(x).op == Op::Broadcast { self.node(x).args[0] } else { x };
-        if self.shape(x) == shape { x } else { self.insert(Op::Broadcast, &[x], shape) }
+        let x = if self.node(x).op == Op::Broadcast {
+            self.node(x).args[0]
+        } else {
+            x
+        };
+        if self.shape(x) == shape {
+            x
+        } else {
+            self.insert(Op::Broadcast, &[x], shape)
+        }
     }
 
     /// Axis `i` of the result is axis `perm[i]` of `x`.
@@ -350,7 +393,10 @@ impl Graph {
             return x;
         }
         let last = start as isize + step * (count as isize - 1);
-        assert!(count > 0 && start < shape[axis] && last >= 0 && last < shape[axis] as isize, "slice inside the axis");
+        assert!(
+            count > 0 && start < shape[axis] && last >= 0 && last < shape[axis] as isize,
+            "slice inside the axis"
+        );
         shape[axis] = count;
         self.insert(Op::Slice { axis, start, step }, &[x], &shape)
     }
@@ -359,7 +405,10 @@ impl Graph {
     pub fn unslice(&mut self, x: NodeId, axis: usize, start: usize, step: isize, length: usize) -> NodeId {
         let mut shape = Shape::from_slice(self.shape(x));
         let last = start as isize + step * (shape[axis] as isize - 1);
-        assert!(start < length && last >= 0 && last < length as isize, "unslice inside the axis");
+        assert!(
+            start < length && last >= 0 && last < length as isize,
+            "unslice inside the axis"
+        );
         if shape[axis] == length && start == 0 && step == 1 {
             return x;
         }
@@ -427,7 +476,7 @@ fn fold_unary(op: Unary, x: &RBig) -> Option<RBig> {
             if bits(x).saturating_mul(power) > MAX_BITS {
                 return None;
             }
-            let value = x.pow(power);
+            let value = x.pow(power as isize);
             Some(if num < 0 { RBig::ONE / value } else { value })
         }
         Unary::Exp

@@ -6,12 +6,11 @@
 //! recursion.
 
 pub mod build;
+mod derivative;
 pub mod gradient;
 pub mod jvp;
 pub mod op;
-pub mod print;
 pub mod substitute;
-pub mod tape;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -49,6 +48,16 @@ pub struct Node {
     pub args: SmallVec<[NodeId; 2]>,
     /// sizes of the axes of the result
     pub shape: Shape,
+}
+
+/// A gradient that an outside engine supplies as [`Input::Gradient`]: that of `function`, a scalar of
+/// [`Input::W`], at `point`, a node of shape `[p]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GradientRequest {
+    /// scalar root in terms of `Input::W`
+    pub function: NodeId,
+    /// where the gradient is taken, in terms of `Input::W` and `Input::V`
+    pub point: NodeId,
 }
 
 /// A constant of the graph.
@@ -166,7 +175,11 @@ impl Graph {
 
     /// Adds a node as it stands, or finds its equal. The caller has checked the shapes.
     fn insert(&mut self, op: Op, args: &[NodeId], shape: &[usize]) -> NodeId {
-        let node = Node { op, args: SmallVec::from_slice(args), shape: Shape::from_slice(shape) };
+        let node = Node {
+            op,
+            args: SmallVec::from_slice(args),
+            shape: Shape::from_slice(shape),
+        };
         if let Some(&id) = self.index.get(&node) {
             return id;
         }
