@@ -98,17 +98,14 @@ impl Diagnostic {
             .as_ref()
             .map(|expected| format!("expected {}", escape(expected)));
         match &excerpt {
-            Some((name, Some(excerpt))) => {
-                let origin = Origin::path(name.as_str())
-                    .line(excerpt.line)
-                    .char_column(excerpt.column);
+            Some((_, Some(excerpt))) => {
                 let annotation = AnnotationKind::Primary
                     .span(excerpt.span.clone())
                     .label(label.as_deref());
                 let snippet = Snippet::source(excerpt.text.as_str())
                     .line_start(excerpt.line)
                     .annotation(annotation);
-                group = group.element(origin).element(snippet);
+                group = group.element(snippet);
             }
             Some((name, None)) => group = group.element(Origin::path(name.as_str())),
             None => {}
@@ -129,7 +126,15 @@ impl Diagnostic {
         } else {
             Renderer::plain()
         };
-        renderer.render(&[group])
+        let rendered = renderer.render(&[group]);
+        match (&excerpt, rendered.split_once('\n')) {
+            // The renderer would count the column in the window; this is the column in the file.
+            (Some((name, Some(Excerpt { line, column, .. }))), Some((title, rest))) => {
+                let indent = " ".repeat(line.to_string().len());
+                format!("{title}\n{indent}--> {name}:{line}:{column}\n{rest}")
+            }
+            _ => rendered,
+        }
     }
 }
 
@@ -220,7 +225,7 @@ fn push_escaped(out: &mut String, c: char) {
     }
 }
 
-/// A text that is printed whole, safe for a terminal; newlines stay.
+/// A text of one line that is printed whole, safe for a terminal.
 fn escape(text: &str) -> String {
     let mut out = String::new();
     for (i, c) in text.chars().enumerate() {
@@ -228,11 +233,7 @@ fn escape(text: &str) -> String {
             out.push('…');
             break;
         }
-        if c == '\n' {
-            out.push(c)
-        } else {
-            push_escaped(&mut out, c)
-        }
+        push_escaped(&mut out, c);
     }
     out
 }

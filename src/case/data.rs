@@ -11,10 +11,10 @@ use std::sync::Arc;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use indexmap::IndexMap;
 
-use super::json::{Kind, Member, Value};
-use super::read::{
+use super::fields::{
     Object, decode, float, members, mistyped, opening, read_limited, rectangle, string, with_help,
 };
+use super::json::{Kind, Member, Value};
 use super::{Array, SourceFile, generate};
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::Result;

@@ -18,8 +18,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use super::Array;
 use super::data::MAX_ENTRIES;
+use super::fields::{Object, float, mistyped, rectangle, shape, string, whole, with_help};
 use super::json::{Kind, Value};
-use super::read::{Object, SEED, float, mistyped, rectangle, shape, string, whole, with_help};
+use super::read::SEED;
 use crate::diagnostic::quote;
 use crate::error::Result;
 
@@ -62,7 +63,7 @@ pub(super) fn generate(value: Value<'_>, earlier: &IndexMap<String, Array>) -> R
     let Some(kind) = value.member("kind") else {
         let fault = value
             .fault("a generated array needs the key `kind`")
-            .span(super::read::opening(value));
+            .span(super::fields::opening(value));
         return Err(with_help(fault, "", &kinds).into());
     };
     let index = choice(kind, &kinds)?;

@@ -18,9 +18,12 @@ use crate::diagnostic::Diagnostic;
 
 pub mod data;
 pub mod digest;
+mod fields;
 pub mod generate;
 pub mod json;
 pub mod read;
+mod region;
+mod scan;
 
 /// Names that mean something in every expression and may not be given to anything else.
 pub const RESERVED: &[&str] = &[
@@ -360,7 +363,7 @@ impl Case {
             };
         }
         let (mut start, mut end, mut offset) = (None, whole.end - 1, 0);
-        for (bytes, c) in json::characters(&self.file.text, whole.clone()) {
+        for (bytes, c) in scan::characters(&self.file.text, whole.clone()) {
             if start.is_none() && offset + c.len_utf8() > error.start {
                 start = Some(bytes.start);
             }
