@@ -2,5 +2,8 @@
 //!
 //! Data flows one way: case, claim, graph, engines, certificate, report. See `docs/architecture.md`.
 
+pub mod case;
+pub mod diagnostic;
+pub mod error;
 pub mod eval;
 pub mod graph;
