@@ -30,7 +30,10 @@ pub struct Interval {
 
 impl Interval {
     /// The whole real line.
-    pub const WHOLE: Interval = Interval { lo: f64::NEG_INFINITY, hi: f64::INFINITY };
+    pub const WHOLE: Interval = Interval {
+        lo: f64::NEG_INFINITY,
+        hi: f64::INFINITY,
+    };
     /// Zero alone.
     pub const ZERO: Interval = Interval { lo: 0.0, hi: 0.0 };
     /// One alone.
@@ -44,7 +47,10 @@ impl Interval {
     /// the wrong side), so that a mistake can cost tightness, never soundness.
     pub fn new(lo: f64, hi: f64) -> Interval {
         if lo <= hi && lo < f64::INFINITY && hi > f64::NEG_INFINITY {
-            Interval { lo: lo + 0.0, hi: hi + 0.0 } // no negative zeros
+            Interval {
+                lo: lo + 0.0,
+                hi: hi + 0.0,
+            } // no negative zeros
         } else {
             Interval::WHOLE
         }
@@ -91,12 +97,18 @@ impl Interval {
 
     /// The smallest interval around both.
     pub fn hull(self, other: Interval) -> Interval {
-        Interval { lo: self.lo.min(other.lo), hi: self.hi.max(other.hi) }
+        Interval {
+            lo: self.lo.min(other.lo),
+            hi: self.hi.max(other.hi),
+        }
     }
 
     /// The common part; none when they do not meet.
     pub fn intersection(self, other: Interval) -> Option<Interval> {
-        let common = Interval { lo: self.lo.max(other.lo), hi: self.hi.min(other.hi) };
+        let common = Interval {
+            lo: self.lo.max(other.lo),
+            hi: self.hi.min(other.hi),
+        };
         (common.lo <= common.hi).then_some(common)
     }
 
@@ -119,18 +131,27 @@ impl Interval {
         } else if self.hi <= 0.0 {
             -self
         } else {
-            Interval { lo: 0.0, hi: self.hi.max(-self.lo) }
+            Interval {
+                lo: 0.0,
+                hi: self.hi.max(-self.lo),
+            }
         }
     }
 
     /// The larger of two.
     pub fn max(self, other: Interval) -> Interval {
-        Interval { lo: self.lo.max(other.lo), hi: self.hi.max(other.hi) }
+        Interval {
+            lo: self.lo.max(other.lo),
+            hi: self.hi.max(other.hi),
+        }
     }
 
     /// The smaller of two.
     pub fn min(self, other: Interval) -> Interval {
-        Interval { lo: self.lo.min(other.lo), hi: self.hi.min(other.hi) }
+        Interval {
+            lo: self.lo.min(other.lo),
+            hi: self.hi.min(other.hi),
+        }
     }
 
     /// A nondecreasing function from its two bounds.
@@ -140,8 +161,20 @@ impl Interval {
 
     /// `x^n` for `n >= 0`, `0^0 = 1`: over `|x|` when `n` is even, by its sign at the ends when odd.
     fn power(self, n: u32) -> Interval {
-        let end_down = |x: f64| if x >= 0.0 { power_down(x, n) } else { -power_up(-x, n) };
-        let end_up = |x: f64| if x >= 0.0 { power_up(x, n) } else { -power_down(-x, n) };
+        let end_down = |x: f64| {
+            if x >= 0.0 {
+                power_down(x, n)
+            } else {
+                -power_up(-x, n)
+            }
+        };
+        let end_up = |x: f64| {
+            if x >= 0.0 {
+                power_up(x, n)
+            } else {
+                -power_down(-x, n)
+            }
+        };
         let base = if n % 2 == 0 { self.abs() } else { self };
         base.increasing(end_down, end_up)
     }
@@ -159,10 +192,30 @@ impl Interval {
                 return Interval::ZERO;
             }
             // Towards y.lo = 0+ the quotient grows without bound in the direction of x's sign.
-            let toward_small_down = |a: f64| if y.lo > 0.0 { div_down(a, y.lo) } else { f64::NEG_INFINITY };
-            let toward_small_up = |a: f64| if y.lo > 0.0 { div_up(a, y.lo) } else { f64::INFINITY };
-            let lo = if x.lo >= 0.0 { div_down(x.lo, y.hi) } else { toward_small_down(x.lo) };
-            let hi = if x.hi <= 0.0 { div_up(x.hi, y.hi) } else { toward_small_up(x.hi) };
+            let toward_small_down = |a: f64| {
+                if y.lo > 0.0 {
+                    div_down(a, y.lo)
+                } else {
+                    f64::NEG_INFINITY
+                }
+            };
+            let toward_small_up = |a: f64| {
+                if y.lo > 0.0 {
+                    div_up(a, y.lo)
+                } else {
+                    f64::INFINITY
+                }
+            };
+            let lo = if x.lo >= 0.0 {
+                div_down(x.lo, y.hi)
+            } else {
+                toward_small_down(x.lo)
+            };
+            let hi = if x.hi <= 0.0 {
+                div_up(x.hi, y.hi)
+            } else {
+                toward_small_up(x.hi)
+            };
             Interval::new(lo, hi)
         } else if y.hi < 0.0 || (y.hi == 0.0 && y.lo < 0.0) {
             (-x).quotient(-y)
@@ -190,8 +243,16 @@ impl Interval {
         }
         let crosses = |kind: i64| (first + 1..=last).any(|m| (m + quarter).rem_euclid(4) == kind);
         Interval {
-            lo: if crosses(3) { -1.0 } else { down(self.lo).min(down(self.hi)) },
-            hi: if crosses(1) { 1.0 } else { up(self.lo).max(up(self.hi)) },
+            lo: if crosses(3) {
+                -1.0
+            } else {
+                down(self.lo).min(down(self.hi))
+            },
+            hi: if crosses(1) {
+                1.0
+            } else {
+                up(self.lo).max(up(self.hi))
+            },
         }
     }
 
@@ -209,7 +270,10 @@ impl Interval {
 }
 
 /// The number pi, between two neighbours.
-const PI: Interval = Interval { lo: std::f64::consts::PI, hi: std::f64::consts::PI.next_up() };
+const PI: Interval = Interval {
+    lo: std::f64::consts::PI,
+    hi: std::f64::consts::PI.next_up(),
+};
 
 impl std::ops::Neg for Interval {
     type Output = Interval;
@@ -316,7 +380,10 @@ impl IntervalArithmetic {
     fn restrict(&mut self, x: Interval, least: f64, strict: bool) -> Option<Interval> {
         let inside = |end: f64| if strict { end > least } else { end >= least };
         self.require_defined(inside(x.lo));
-        inside(x.hi).then(|| Interval { lo: x.lo.max(least), hi: x.hi })
+        inside(x.hi).then(|| Interval {
+            lo: x.lo.max(least),
+            hi: x.hi,
+        })
     }
 
     /// The jump function that is `below` under zero and `above` over it.
@@ -365,7 +432,11 @@ impl IntervalArithmetic {
             let logarithm = root.increasing(at::log_down, at::log_up);
             let product = logarithm * exponent;
             // 0^positive = 0 comes out as exp(-inf); a power of exactly zero must not be stepped up.
-            if root.hi == 0.0 { Interval::ZERO } else { product.increasing(at::exp_down, at::exp_up) }
+            if root.hi == 0.0 {
+                Interval::ZERO
+            } else {
+                product.increasing(at::exp_down, at::exp_up)
+            }
         };
         if num < 0 { power.reciprocal() } else { power }
     }
@@ -440,13 +511,29 @@ impl Arithmetic for IntervalArithmetic {
     }
 
     fn max(&mut self, entries: &[Interval]) -> Interval {
-        entries.iter().copied().reduce(Interval::max).unwrap_or(Interval::WHOLE)
+        entries
+            .iter()
+            .copied()
+            .reduce(Interval::max)
+            .unwrap_or(Interval::WHOLE)
     }
 
     fn log_sum_exp(&mut self, entries: &[Interval]) -> Interval {
         Interval::new(
-            log_sum_exp_end(entries.iter().map(|x| x.lo), sub_down, at::exp_down, add_down, at::log1p_down),
-            log_sum_exp_end(entries.iter().map(|x| x.hi), sub_up, at::exp_up, add_up, at::log1p_up),
+            log_sum_exp_end(
+                entries.iter().map(|x| x.lo),
+                sub_down,
+                at::exp_down,
+                add_down,
+                at::log1p_down,
+            ),
+            log_sum_exp_end(
+                entries.iter().map(|x| x.hi),
+                sub_up,
+                at::exp_up,
+                add_up,
+                at::log1p_up,
+            ),
         )
     }
 
@@ -500,7 +587,10 @@ fn log_sum_exp_end(
     if largest.is_infinite() {
         return largest;
     }
-    let others = ends.enumerate().filter(|(i, _)| *i != position).map(|(_, x)| exp(subtract(x, largest)));
+    let others = ends
+        .enumerate()
+        .filter(|(i, _)| *i != position)
+        .map(|(_, x)| exp(subtract(x, largest)));
     add(largest, log1p(others.fold(0.0, add)))
 }
 
@@ -537,10 +627,21 @@ fn softmax(entries: &[Interval], out: &mut [Interval]) {
         }
     } else {
         for (i, (x, o)) in entries.iter().zip(out).enumerate() {
-            let others = || entries.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, y)| y);
+            let others = || {
+                entries
+                    .iter()
+                    .enumerate()
+                    .filter(move |(j, _)| *j != i)
+                    .map(|(_, y)| y)
+            };
             let above = others().map(|y| at::exp_up(sub_up(y.hi, x.lo))).fold(0.0, add_up);
-            let below = others().map(|y| at::exp_down(sub_down(y.lo, x.hi))).fold(0.0, add_down);
-            *o = Interval::new(div_down(1.0, add_up(1.0, above)), div_up(1.0, add_down(1.0, below)));
+            let below = others()
+                .map(|y| at::exp_down(sub_down(y.lo, x.hi)))
+                .fold(0.0, add_down);
+            *o = Interval::new(
+                div_down(1.0, add_up(1.0, above)),
+                div_up(1.0, add_down(1.0, below)),
+            );
         }
     }
 }

@@ -20,11 +20,19 @@ macro_rules! bounds {
     ($down:ident, $up:ident, $name:literal, $f:path, $steps:expr, $exact_at:expr => $exact:expr, $least:expr, $most:expr) => {
         #[doc = concat!("A lower bound of `", $name, "`.")]
         pub fn $down(x: f64) -> f64 {
-            if x == $exact_at { $exact } else { ulps_down($f(x), $steps).max($least) }
+            if x == $exact_at {
+                $exact
+            } else {
+                ulps_down($f(x), $steps).max($least)
+            }
         }
         #[doc = concat!("An upper bound of `", $name, "`.")]
         pub fn $up(x: f64) -> f64 {
-            if x == $exact_at { $exact } else { ulps_up($f(x), $steps).min($most) }
+            if x == $exact_at {
+                $exact
+            } else {
+                ulps_up($f(x), $steps).min($most)
+            }
         }
     };
 }
@@ -53,10 +61,18 @@ pub fn sigmoid_up(x: f64) -> f64 {
 /// A lower bound of `-log(1 + e^-x)`; below zero from the equal form `x - log(1 + e^x)`, whose
 /// exponential does not overflow.
 pub fn log_sigmoid_down(x: f64) -> f64 {
-    if x >= 0.0 { -log1p_up(exp_up(-x)) } else { sub_down(x, log1p_up(exp_up(x))) }
+    if x >= 0.0 {
+        -log1p_up(exp_up(-x))
+    } else {
+        sub_down(x, log1p_up(exp_up(x)))
+    }
 }
 
 /// An upper bound of `-log(1 + e^-x)`.
 pub fn log_sigmoid_up(x: f64) -> f64 {
-    if x >= 0.0 { -log1p_down(exp_down(-x)) } else { sub_up(x, log1p_down(exp_down(x))) }
+    if x >= 0.0 {
+        -log1p_down(exp_down(-x))
+    } else {
+        sub_up(x, log1p_down(exp_down(x)))
+    }
 }

@@ -49,10 +49,18 @@ fn in_range(a: f64, b: f64, p: f64) -> bool {
 pub fn add_down(a: f64, b: f64) -> f64 {
     let s = a + b;
     if s.is_infinite() {
-        return if s > 0.0 && a.is_finite() && b.is_finite() { f64::MAX } else { s };
+        return if s > 0.0 && a.is_finite() && b.is_finite() {
+            f64::MAX
+        } else {
+            s
+        };
     }
     let e = sum_error(a, b, s);
-    if e >= 0.0 && e.is_finite() { s } else { s.next_down() }
+    if e >= 0.0 && e.is_finite() {
+        s
+    } else {
+        s.next_down()
+    }
 }
 
 /// The smallest number at least `a + b`.
@@ -77,9 +85,17 @@ pub fn mul_down(a: f64, b: f64) -> f64 {
     }
     let p = a * b;
     if in_range(a, b, p) {
-        return if product_error(a, b, p) >= 0.0 { p } else { p.next_down() };
+        return if product_error(a, b, p) >= 0.0 {
+            p
+        } else {
+            p.next_down()
+        };
     }
-    if a.is_infinite() || b.is_infinite() { p } else { step_down(p, (a > 0.0) == (b > 0.0)) }
+    if a.is_infinite() || b.is_infinite() {
+        p
+    } else {
+        step_down(p, (a > 0.0) == (b > 0.0))
+    }
 }
 
 /// An upper bound of `a * b`.
@@ -97,7 +113,11 @@ pub fn div_down(a: f64, b: f64) -> f64 {
     if in_range(q, b, p) && q.abs() >= TINY && a.abs() <= HUGE {
         // a - q*b is a binary64 number, and a - p is exact because p is next to a.
         let residual = (a - p) - product_error(q, b, p);
-        return if residual == 0.0 || (residual > 0.0) == (b > 0.0) { q } else { q.next_down() };
+        return if residual == 0.0 || (residual > 0.0) == (b > 0.0) {
+            q
+        } else {
+            q.next_down()
+        };
     }
     if a.is_infinite() {
         q
@@ -145,13 +165,21 @@ fn sqrt_and_error(x: f64) -> (f64, Option<f64>) {
 /// One step below a result to nearest that may be inexact, overflowed or underflowed; a result known
 /// to be positive does not drop below zero.
 fn step_down(p: f64, positive: bool) -> f64 {
-    if positive { p.next_down().max(0.0) } else { p.next_down() }
+    if positive {
+        p.next_down().max(0.0)
+    } else {
+        p.next_down()
+    }
 }
 
 /// The number `count` steps below `y`; infinity counts as the number above the largest.
 pub fn ulps_down(y: f64, count: u64) -> f64 {
     let ordered = ordered(y) - count as i64;
-    if ordered < ordered_of_infinity().wrapping_neg() { f64::NEG_INFINITY } else { unordered(ordered) }
+    if ordered < ordered_of_infinity().wrapping_neg() {
+        f64::NEG_INFINITY
+    } else {
+        unordered(ordered)
+    }
 }
 
 /// The number `count` steps above `y`.
@@ -162,7 +190,11 @@ pub fn ulps_up(y: f64, count: u64) -> f64 {
 /// Position of `y` among the binary64 numbers, zero at 0, negation negates.
 fn ordered(y: f64) -> i64 {
     let magnitude = (y.to_bits() & !(1 << 63)) as i64;
-    if y.is_sign_negative() { -magnitude } else { magnitude }
+    if y.is_sign_negative() {
+        -magnitude
+    } else {
+        magnitude
+    }
 }
 
 fn ordered_of_infinity() -> i64 {

@@ -1,0 +1,601 @@
+//! Enclosures with multiprecision ends: the arithmetic of `verify`.
+//!
+//! It decides the same questions as [`super::interval`] and shares nothing with it: no code, no binary64
+//! arithmetic, another source of elementary functions (`dashu-float`, [`elementary`]), a wider format
+//! ([`ends`]). It is slow; it runs once for each certificate.
+
+mod elementary;
+mod ends;
+
+use std::cmp::Ordering;
+
+use dashu_base::{RemEuclid, Sign};
+use dashu_float::round::mode::{Down, HalfEven, Up};
+use dashu_float::{ConstCache, Context, FBig};
+use dashu_int::IBig;
+use dashu_ratio::RBig;
+
+use self::ends::{Directed, End, is_negative, is_positive, is_zero, negate};
+use super::{Arithmetic, Flags};
+use crate::graph::op::{Binary, Exponent, Unary};
+
+/// The closed set of reals between two multiprecision ends, `lo <= hi`, ends possibly infinite.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Enclosure {
+    lo: End,
+    hi: End,
+}
+
+impl Enclosure {
+    fn point(x: End) -> Enclosure {
+        Enclosure { lo: x.clone(), hi: x }
+    }
+
+    fn zero() -> Enclosure {
+        Enclosure::point(End::zero())
+    }
+
+    fn one() -> Enclosure {
+        Enclosure::point(End::one())
+    }
+
+    fn integer(n: u32) -> Enclosure {
+        Enclosure::point(End::new(n.into(), 0))
+    }
+
+    /// From zero to one.
+    fn unit() -> Enclosure {
+        Enclosure {
+            lo: End::zero(),
+            hi: End::one(),
+        }
+    }
+
+    /// From minus one to one.
+    fn symmetric_unit() -> Enclosure {
+        Enclosure {
+            lo: End::neg_one(),
+            hi: End::one(),
+        }
+    }
+
+    /// The whole real line.
+    pub fn whole() -> Enclosure {
+        Enclosure {
+            lo: End::neg_infinity(),
+            hi: End::infinity(),
+        }
+    }
+
+    /// The smallest enclosure around both.
+    pub fn hull(&self, other: &Enclosure) -> Enclosure {
+        Enclosure {
+            lo: smaller(&self.lo, &other.lo),
+            hi: larger(&self.hi, &other.hi),
+        }
+    }
+
+    /// Cut off at a known range of the function, which the enclosure meets.
+    fn within(&self, range: &Enclosure) -> Enclosure {
+        Enclosure {
+            lo: larger(&self.lo, &range.lo),
+            hi: smaller(&self.hi, &range.hi),
+        }
+    }
+
+    /// The set of `-x`.
+    fn neg(&self) -> Enclosure {
+        Enclosure {
+            lo: negate(&self.hi),
+            hi: negate(&self.lo),
+        }
+    }
+
+    fn contains_zero(&self) -> bool {
+        !is_positive(&self.lo) && !is_negative(&self.hi)
+    }
+
+    fn abs(&self) -> Enclosure {
+        if !is_negative(&self.lo) {
+            self.clone()
+        } else if !is_positive(&self.hi) {
+            self.neg()
+        } else {
+            Enclosure {
+                lo: End::zero(),
+                hi: larger(&self.hi, &negate(&self.lo)),
+            }
+        }
+    }
+
+    /// Whether every number inside is below zero.
+    pub fn is_negative(&self) -> bool {
+        is_negative(&self.hi)
+    }
+
+    /// Whether every number inside is at least `bound`.
+    pub fn at_least(&self, bound: &RBig) -> bool {
+        compare(&self.lo, bound) != Ordering::Less
+    }
+
+    /// Whether every number inside is at most `bound`.
+    pub fn at_most(&self, bound: &RBig) -> bool {
+        compare(&self.hi, bound) != Ordering::Greater
+    }
+
+    /// Whether the rational lies inside.
+    pub fn contains(&self, x: &RBig) -> bool {
+        compare(&self.lo, x) != Ordering::Greater && compare(&self.hi, x) != Ordering::Less
+    }
+
+    /// The ends as binary64 numbers rounded outward, for printing.
+    pub fn to_f64(&self) -> (f64, f64) {
+        let lo = FBig::<Down, 2>::from_repr(self.lo.clone(), Context::new(0))
+            .to_f64()
+            .value();
+        let hi = FBig::<Up, 2>::from_repr(self.hi.clone(), Context::new(0))
+            .to_f64()
+            .value();
+        (lo, hi)
+    }
+}
+
+fn smaller(a: &End, b: &End) -> End {
+    a.min(b).clone()
+}
+
+fn larger(a: &End, b: &End) -> End {
+    a.max(b).clone()
+}
+
+/// An end against an exact rational, exactly.
+fn compare(end: &End, x: &RBig) -> Ordering {
+    if end.is_infinite() {
+        return if end.sign() == Sign::Positive {
+            Ordering::Greater
+        } else {
+            Ordering::Less
+        };
+    }
+    let shift = end.exponent().unsigned_abs();
+    let scaled_end = end.significand() * IBig::from(x.denominator().clone());
+    let numerator = x.numerator().clone();
+    if end.exponent() >= 0 {
+        (scaled_end << shift).cmp(&numerator)
+    } else {
+        scaled_end.cmp(&(numerator << shift))
+    }
+}
+
+/// The largest integer at most a finite end.
+fn floor(x: &End) -> IBig {
+    let truncated = x.to_int().value();
+    if End::from(truncated.clone()) > *x {
+        truncated - IBig::ONE
+    } else {
+        truncated
+    }
+}
+
+/// The arithmetic of [`Enclosure`]s over the table of operations.
+#[derive(Debug)]
+pub struct CheckerArithmetic {
+    precision: usize,
+    ends: Directed,
+    nearest: Context<HalfEven>,
+    /// where `tanh`, and `erf` of the square root, are one to within the precision
+    saturation: End,
+    constants: ConstCache,
+    flags: Flags,
+}
+
+impl Default for CheckerArithmetic {
+    fn default() -> Self {
+        CheckerArithmetic::new()
+    }
+}
+
+impl CheckerArithmetic {
+    /// Bits of [`CheckerArithmetic::new`], three times binary64's.
+    pub const PRECISION: usize = 160;
+
+    /// Ends of [`Self::PRECISION`] bits, both flags set.
+    pub fn new() -> CheckerArithmetic {
+        CheckerArithmetic::with_precision(Self::PRECISION)
+    }
+
+    /// Ends of at least 64 bits.
+    pub fn with_precision(precision: usize) -> CheckerArithmetic {
+        let precision = precision.max(64);
+        CheckerArithmetic {
+            precision,
+            ends: Directed::new(precision),
+            nearest: Context::new(precision),
+            saturation: End::new(precision.into(), 0),
+            constants: ConstCache::new(),
+            flags: Flags::default(),
+        }
+    }
+
+    fn add(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
+        Enclosure {
+            lo: self.ends.add_down(&x.lo, &y.lo),
+            hi: self.ends.add_up(&x.hi, &y.hi),
+        }
+    }
+
+    fn sub(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
+        self.add(x, &y.neg())
+    }
+
+    /// The smallest and the largest of the four products of ends.
+    fn mul(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
+        let pairs = [(&x.lo, &y.lo), (&x.lo, &y.hi), (&x.hi, &y.lo), (&x.hi, &y.hi)];
+        let lows = pairs.map(|(a, b)| self.ends.mul_down(a, b));
+        let highs = pairs.map(|(a, b)| self.ends.mul_up(a, b));
+        let [a, b, c, d] = &lows;
+        let [e, f, g, h] = &highs;
+        Enclosure {
+            lo: a.min(b).min(c.min(d)).clone(),
+            hi: e.max(f).max(g.max(h)).clone(),
+        }
+    }
+
+    /// The hull of `x/y` over `y != 0`.
+    fn quotient(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
+        if !is_positive(&y.hi) && is_negative(&y.lo) {
+            return self.quotient_by_positive(&x.neg(), &y.neg());
+        }
+        if is_negative(&y.lo) || !is_positive(&y.hi) {
+            return Enclosure::whole();
+        }
+        self.quotient_by_positive(x, y)
+    }
+
+    /// The hull of `x/y` for `0 <= y.lo`, `0 < y.hi`. Where `y.lo` is zero, the quotients by small
+    /// divisors are unbounded on each side on which `x` has a number.
+    fn quotient_by_positive(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
+        let low_divisor = if is_negative(&x.lo) { &y.lo } else { &y.hi };
+        let high_divisor = if is_positive(&x.hi) { &y.lo } else { &y.hi };
+        Enclosure {
+            lo: if is_zero(low_divisor) {
+                End::neg_infinity()
+            } else {
+                self.ends.div_down(&x.lo, low_divisor)
+            },
+            hi: if is_zero(high_divisor) {
+                End::infinity()
+            } else {
+                self.ends.div_up(&x.hi, high_divisor)
+            },
+        }
+    }
+
+    /// The square root over the part at or above zero.
+    fn sqrt(&self, x: &Enclosure) -> Enclosure {
+        Enclosure {
+            lo: self.ends.sqrt_down(&larger(&x.lo, &End::zero())),
+            hi: self.ends.sqrt_up(&x.hi),
+        }
+    }
+
+    /// A nondecreasing function from its enclosures at the ends.
+    fn monotone(&mut self, x: &Enclosure, at: fn(&mut Self, &End) -> Enclosure) -> Enclosure {
+        let low = at(self, &x.lo);
+        if x.lo == x.hi {
+            return low;
+        }
+        Enclosure {
+            lo: low.lo,
+            hi: at(self, &x.hi).hi,
+        }
+    }
+
+    /// The part of `x` at or above `least` (above, when `strict`); none if there is none.
+    fn restrict(&mut self, x: &Enclosure, least: End, strict: bool) -> Option<Enclosure> {
+        let inside = |end: &End| if strict { *end > least } else { *end >= least };
+        self.flags.defined &= inside(&x.lo);
+        inside(&x.hi).then(|| Enclosure {
+            lo: larger(&x.lo, &least),
+            hi: x.hi.clone(),
+        })
+    }
+
+    /// The jump function that is `below` under zero and `above` over it.
+    fn step(&mut self, x: &Enclosure, below: &Enclosure, above: &Enclosure) -> Enclosure {
+        self.flags.continuous &= !x.contains_zero();
+        if is_positive(&x.lo) {
+            above.clone()
+        } else if is_negative(&x.hi) {
+            below.clone()
+        } else {
+            below.hull(above)
+        }
+    }
+
+    /// A function that swings between -1 and 1, with its maxima at the multiples `m` of `pi/2` with
+    /// `m = top (mod 4)` and its minima halfway between. `first ..= last` are the multiples of `pi/2`
+    /// that may lie in `x`; without an extremum the values lie between those at the ends.
+    fn wave(&mut self, x: &Enclosure, top: i8, at: fn(&mut Self, &End) -> Enclosure) -> Enclosure {
+        let low = at(self, &x.lo);
+        if x.lo == x.hi {
+            return low;
+        }
+        let ends = low.hull(&at(self, &x.hi));
+        let pi = self.pi_enclosure();
+        let quarters = self.quotient(&self.add(x, x), &pi);
+        if quarters.lo.is_infinite() || quarters.hi.is_infinite() {
+            return Enclosure::symmetric_unit();
+        }
+        let (first, last) = (-floor(&negate(&quarters.lo)), floor(&quarters.hi));
+        let reach = |phase: i8| {
+            // the smallest multiple from `first` on with this phase
+            let offset = (IBig::from(phase) - &first).rem_euclid(IBig::from(4));
+            &first + offset <= last
+        };
+        Enclosure {
+            lo: if reach((top + 2) % 4) {
+                End::neg_one()
+            } else {
+                ends.lo
+            },
+            hi: if reach(top) { End::one() } else { ends.hi },
+        }
+    }
+
+    /// `x^n`, `n >= 0`, `0^0 = 1`, by repeated multiplication; for an even `n` of `|x|`.
+    fn power(&self, x: &Enclosure, n: u32) -> Enclosure {
+        let base = if n % 2 == 0 { x.abs() } else { x.clone() };
+        // x^n is monotone in each end: the ends' powers, each enclosed, bound the result.
+        let low = self.power_of_point(&base.lo, n);
+        if base.lo == base.hi {
+            return low;
+        }
+        Enclosure {
+            lo: low.lo,
+            hi: self.power_of_point(&base.hi, n).hi,
+        }
+    }
+
+    fn power_of_point(&self, x: &End, n: u32) -> Enclosure {
+        let mut result = Enclosure::one();
+        for bit in (0..u32::BITS - n.leading_zeros()).rev() {
+            result = self.mul(&result, &result);
+            if n >> bit & 1 == 1 {
+                result = self.mul(&result, &Enclosure::point(x.clone()));
+            }
+        }
+        result
+    }
+
+    /// `x^(num/den)`: roots of order two, then `exp(log(x) * num / rest)` for what is left of the
+    /// denominator or the integer power when nothing is, then the reciprocal for a negative exponent.
+    fn pow(&mut self, x: &Enclosure, Exponent { num, den }: Exponent) -> Enclosure {
+        if num < 0 {
+            self.flags.defined &= !x.contains_zero();
+        }
+        let mut root = x.clone();
+        if den > 1 {
+            match self.restrict(x, End::zero(), num < 0) {
+                Some(part) => root = part,
+                None => return Enclosure::whole(),
+            }
+        }
+        let mut rest = den.max(1);
+        while rest % 2 == 0 {
+            root = self.sqrt(&root);
+            rest /= 2;
+        }
+        let power = if rest == 1 {
+            self.power(&root, num.unsigned_abs())
+        } else if is_zero(&root.hi) {
+            Enclosure::zero()
+        } else {
+            let exponent = self.quotient(&Enclosure::integer(num.unsigned_abs()), &Enclosure::integer(rest));
+            let logarithm = self.monotone(&root, Self::log_at);
+            let product = self.mul(&logarithm, &exponent);
+            self.monotone(&product, Self::exp_at)
+        };
+        if num < 0 {
+            self.quotient(&Enclosure::one(), &power)
+        } else {
+            power
+        }
+    }
+
+    fn leaky_relu(&self, x: &Enclosure, slope: &Enclosure) -> Enclosure {
+        if !is_negative(&x.lo) {
+            x.clone()
+        } else if !is_positive(&x.hi) {
+            self.mul(x, slope)
+        } else {
+            let above = Enclosure {
+                lo: End::zero(),
+                hi: x.hi.clone(),
+            };
+            above.hull(&self.mul(
+                &Enclosure {
+                    lo: x.lo.clone(),
+                    hi: End::zero(),
+                },
+                slope,
+            ))
+        }
+    }
+
+    /// The enclosure of `log(sum(exp(x)))` at one number for each entry: with `m` the largest,
+    /// `m + log(sum(exp(x - m)))`.
+    fn log_sum_exp_at(&mut self, numbers: &[&End]) -> Enclosure {
+        let Some(largest) = numbers.iter().max() else {
+            return Enclosure::whole();
+        };
+        if largest.is_infinite() {
+            return Enclosure::point((*largest).clone());
+        }
+        let shift = Enclosure::point((*largest).clone());
+        let mut total = Enclosure::zero();
+        for x in numbers {
+            let relative = self.sub(&Enclosure::point((*x).clone()), &shift);
+            let weight = self.monotone(&relative, Self::exp_at);
+            total = self.add(&total, &weight);
+        }
+        let logarithm = self.monotone(&total, Self::log_at);
+        self.add(&shift, &logarithm)
+    }
+}
+
+impl Arithmetic for CheckerArithmetic {
+    type Value = Enclosure;
+
+    fn rational(&mut self, x: &RBig) -> Enclosure {
+        let numerator = End::new(x.numerator().clone(), 0);
+        let denominator = End::new(x.denominator().clone().into(), 0);
+        Enclosure {
+            lo: self.ends.div_down(&numerator, &denominator),
+            hi: self.ends.div_up(&numerator, &denominator),
+        }
+    }
+
+    fn float(&mut self, x: f64) -> Enclosure {
+        match End::try_from(x) {
+            Ok(end) if is_zero(&end) => Enclosure::zero(),
+            Ok(end) if end.is_finite() => Enclosure::point(end),
+            Ok(_) | Err(_) => Enclosure::whole(),
+        }
+    }
+
+    fn pi(&mut self) -> Enclosure {
+        self.pi_enclosure()
+    }
+
+    fn unary(&mut self, op: Unary, x: &Enclosure) -> Enclosure {
+        match op {
+            Unary::Neg => x.neg(),
+            Unary::Exp => self.monotone(x, Self::exp_at),
+            Unary::Log => match self.restrict(x, End::zero(), true) {
+                Some(part) => self.monotone(&part, Self::log_at),
+                None => Enclosure::whole(),
+            },
+            Unary::Log1p => match self.restrict(x, End::neg_one(), true) {
+                Some(part) => self.monotone(&part, Self::log1p_at),
+                None => Enclosure::whole(),
+            },
+            Unary::Sqrt => match self.restrict(x, End::zero(), false) {
+                Some(part) => self.sqrt(&part),
+                None => Enclosure::whole(),
+            },
+            Unary::Abs => x.abs(),
+            Unary::Sin => self.wave(x, 1, Self::sin_at),
+            Unary::Cos => self.wave(x, 0, Self::cos_at),
+            Unary::Tanh => self.monotone(x, Self::tanh_at),
+            Unary::Sigmoid => self.monotone(x, Self::sigmoid_at),
+            Unary::LogSigmoid => self.monotone(x, Self::log_sigmoid_at),
+            Unary::Erf => self.monotone(x, Self::erf_at),
+            Unary::Relu => Enclosure {
+                lo: larger(&x.lo, &End::zero()),
+                hi: larger(&x.hi, &End::zero()),
+            },
+            Unary::Sign => self.step(x, &Enclosure::one().neg(), &Enclosure::one()),
+            Unary::Step | Unary::StepRight => self.step(x, &Enclosure::zero(), &Enclosure::one()),
+            Unary::Pow(exponent) => self.pow(x, exponent),
+        }
+    }
+
+    fn binary(&mut self, op: Binary, x: &Enclosure, y: &Enclosure) -> Enclosure {
+        match op {
+            Binary::Add => self.add(x, y),
+            Binary::Sub => self.sub(x, y),
+            Binary::Mul => self.mul(x, y),
+            Binary::Div => {
+                self.flags.defined &= !y.contains_zero();
+                self.quotient(x, y)
+            }
+            Binary::Max => Enclosure {
+                lo: larger(&x.lo, &y.lo),
+                hi: larger(&x.hi, &y.hi),
+            },
+            Binary::Min => Enclosure {
+                lo: smaller(&x.lo, &y.lo),
+                hi: smaller(&x.hi, &y.hi),
+            },
+            Binary::LeakyRelu => self.leaky_relu(x, y),
+            Binary::LeakyStep => self.step(x, y, &Enclosure::one()),
+        }
+    }
+
+    fn dot<'a>(&mut self, pairs: impl Iterator<Item = (&'a Enclosure, &'a Enclosure)>) -> Enclosure {
+        pairs.fold(Enclosure::zero(), |sum, (x, y)| self.add(&sum, &self.mul(x, y)))
+    }
+
+    fn sum<'a>(&mut self, entries: impl Iterator<Item = &'a Enclosure>) -> Enclosure {
+        entries.fold(Enclosure::zero(), |sum, x| self.add(&sum, x))
+    }
+
+    fn max(&mut self, entries: &[Enclosure]) -> Enclosure {
+        match (
+            entries.iter().map(|x| &x.lo).max(),
+            entries.iter().map(|x| &x.hi).max(),
+        ) {
+            (Some(lo), Some(hi)) => Enclosure {
+                lo: lo.clone(),
+                hi: hi.clone(),
+            },
+            (None, _) | (_, None) => Enclosure::whole(),
+        }
+    }
+
+    fn log_sum_exp(&mut self, entries: &[Enclosure]) -> Enclosure {
+        // nondecreasing in every entry
+        let lows: Vec<&End> = entries.iter().map(|x| &x.lo).collect();
+        let highs: Vec<&End> = entries.iter().map(|x| &x.hi).collect();
+        let low = self.log_sum_exp_at(&lows);
+        if lows == highs {
+            return low;
+        }
+        Enclosure {
+            lo: low.lo,
+            hi: self.log_sum_exp_at(&highs).hi,
+        }
+    }
+
+    /// `1/(1 + r)` with `r` the sum over the others of `exp(x_j - x_i)`: falls in the others, grows in
+    /// `x_i`, so the lower end takes `x_i.lo` and the others' `hi`, the upper end the opposite.
+    fn softmax(&mut self, entries: &[Enclosure], out: &mut [Enclosure]) {
+        for (i, (x, o)) in entries.iter().zip(out).enumerate() {
+            let mut others = Enclosure::zero();
+            for (j, y) in entries.iter().enumerate() {
+                if j != i {
+                    let relative = self.sub(y, x);
+                    let weight = self.monotone(&relative, Self::exp_at);
+                    others = self.add(&others, &weight);
+                }
+            }
+            let total = self.add(&Enclosure::one(), &others);
+            *o = self.quotient(&Enclosure::one(), &total);
+        }
+    }
+
+    fn arg_max(&mut self, entries: &[Enclosure], out: &mut [Enclosure]) {
+        for (i, (x, o)) in entries.iter().zip(out).enumerate() {
+            let others = || {
+                entries
+                    .iter()
+                    .enumerate()
+                    .filter(move |(j, _)| *j != i)
+                    .map(|(_, y)| y)
+            };
+            *o = if others().all(|y| x.lo > y.hi) {
+                Enclosure::one()
+            } else if others().any(|y| x.hi < y.lo) {
+                Enclosure::zero()
+            } else {
+                self.flags.continuous = false;
+                Enclosure::unit()
+            };
+        }
+    }
+
+    fn take_flags(&mut self) -> Flags {
+        std::mem::take(&mut self.flags)
+    }
+}
