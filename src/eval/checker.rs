@@ -345,7 +345,7 @@ impl CheckerArithmetic {
 
     /// `x^n`, `n >= 0`, `0^0 = 1`, by repeated multiplication; for an even `n` of `|x|`.
     fn power(&self, x: &Enclosure, n: u32) -> Enclosure {
-        let base = if n % 2 == 0 { x.abs() } else { x.clone() };
+        let base = if n.is_multiple_of(2) { x.abs() } else { x.clone() };
         // x^n is monotone in each end: the ends' powers, each enclosed, bound the result.
         let low = self.power_of_point(&base.lo, n);
         if base.lo == base.hi {

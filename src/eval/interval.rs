@@ -175,7 +175,7 @@ impl Interval {
                 -power_down(-x, n)
             }
         };
-        let base = if n % 2 == 0 { self.abs() } else { self };
+        let base = if n.is_multiple_of(2) { self.abs() } else { self };
         base.increasing(end_down, end_up)
     }
 
