@@ -4,9 +4,7 @@
 //! An [`Arithmetic`] says what each elementary operation means on its numbers; [`tensor::Evaluator`]
 //! does shapes, broadcasting and reductions once for all of them.
 
-pub mod checker;
 pub mod float;
-pub mod interval;
 pub mod tensor;
 
 use dashu_ratio::RBig;
@@ -63,6 +61,9 @@ pub struct Flags {
 
 impl Default for Flags {
     fn default() -> Self {
-        Flags { defined: true, continuous: true }
+        Flags {
+            defined: true,
+            continuous: true,
+        }
     }
 }

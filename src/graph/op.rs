@@ -171,7 +171,13 @@ pub struct Row {
 }
 
 const fn row(name: &'static str, latex: &'static str, arity: usize, domain: Domain, continuous: bool) -> Row {
-    Row { name, latex, arity, domain, continuous }
+    Row {
+        name,
+        latex,
+        arity,
+        domain,
+        continuous,
+    }
 }
 
 impl Unary {
@@ -212,9 +218,13 @@ impl Unary {
             Unary::Sign => row("sign", r"\operatorname{sign}", 1, Total, false),
             Unary::Step => row("step", r"\operatorname{step}", 1, Total, false),
             Unary::StepRight => row("step", r"\operatorname{step}", 1, Total, false),
-            Unary::Pow(Exponent { num, den }) => {
-                row("^", "^", 1, if num >= 0 && den == 1 { Total } else { Partial }, true)
-            }
+            Unary::Pow(Exponent { num, den }) => row(
+                "^",
+                "^",
+                1,
+                if num >= 0 && den == 1 { Total } else { Partial },
+                true,
+            ),
         }
     }
 }
