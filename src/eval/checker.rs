@@ -424,22 +424,24 @@ impl CheckerArithmetic {
     }
 
     /// The enclosure of `log(sum(exp(x)))` at one number for each entry: with `m` the largest,
-    /// `m + log(sum(exp(x - m)))`.
+    /// `m + log1p(sum over the others of exp(x - m))`.
     fn log_sum_exp_at(&mut self, numbers: &[&End]) -> Enclosure {
-        let Some(largest) = numbers.iter().max() else {
+        let Some((position, largest)) = numbers.iter().enumerate().max_by(|a, b| a.1.cmp(b.1)) else {
             return Enclosure::whole();
         };
-        if largest.is_infinite() {
-            return Enclosure::point((*largest).clone());
-        }
         let shift = Enclosure::point((*largest).clone());
-        let mut total = Enclosure::zero();
-        for x in numbers {
-            let relative = self.sub(&Enclosure::point((*x).clone()), &shift);
-            let weight = self.monotone(&relative, Self::exp_at);
-            total = self.add(&total, &weight);
+        if largest.is_infinite() {
+            return shift;
         }
-        let logarithm = self.monotone(&total, Self::log_at);
+        let mut others = Enclosure::zero();
+        for (i, x) in numbers.iter().enumerate() {
+            if i != position {
+                let relative = self.sub(&Enclosure::point((*x).clone()), &shift);
+                let weight = self.monotone(&relative, Self::exp_at);
+                others = self.add(&others, &weight);
+            }
+        }
+        let logarithm = self.monotone(&others, Self::log1p_at);
         self.add(&shift, &logarithm)
     }
 }

@@ -4,7 +4,9 @@
 //! An [`Arithmetic`] says what each elementary operation means on its numbers; [`tensor::Evaluator`]
 //! does shapes, broadcasting and reductions once for all of them.
 
+pub mod checker;
 pub mod float;
+pub mod interval;
 pub mod tensor;
 
 use dashu_ratio::RBig;

@@ -54,28 +54,28 @@ impl CheckerArithmetic {
         x.hull(&self.sub(&x, &cube))
     }
 
-    /// `e^x`. For `|x| >= 2^20`: `e^x >= 2^x` or its inverse is past the range that ends keep. For a tiny
-    /// `x`: `|e^x - 1| <= 2 |x|`, since `|x| <= 1`.
+    /// `e^x`, on its side of 1. For `|x| >= 2^20`: `e^x >= 2^x` or its inverse is past the range that ends
+    /// keep. For a tiny `x`: `|e^x - 1| <= 2 |x|`, since `|x| <= 1`.
     pub(super) fn exp_at(&mut self, x: &End) -> Enclosure {
         if is_zero(x) {
-            Enclosure::one()
-        } else if x.is_infinite() || order(x) > 21 {
+            return Enclosure::one();
+        }
+        let side = if is_negative(x) {
+            Enclosure::unit()
+        } else {
+            Enclosure { lo: End::one(), hi: End::infinity() }
+        };
+        if x.is_infinite() || order(x) > 21 {
             if is_negative(x) {
-                Enclosure {
-                    lo: End::zero(),
-                    hi: power_of_two(Sign::Positive, -LIMIT),
-                }
+                Enclosure { lo: End::zero(), hi: power_of_two(Sign::Positive, -LIMIT) }
             } else {
-                Enclosure {
-                    lo: power_of_two(Sign::Positive, LIMIT),
-                    hi: End::infinity(),
-                }
+                Enclosure { lo: power_of_two(Sign::Positive, LIMIT), hi: End::infinity() }
             }
         } else if self.is_tiny(x) {
-            self.near_one()
+            self.near_one().within(&side)
         } else {
             let nearest = self.nearest.exp(x, Some(&mut self.constants));
-            self.around(nearest)
+            self.around(nearest).within(&side)
         }
     }
 
