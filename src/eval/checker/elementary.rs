@@ -63,13 +63,22 @@ impl CheckerArithmetic {
         let side = if is_negative(x) {
             Enclosure::unit()
         } else {
-            Enclosure { lo: End::one(), hi: End::infinity() }
+            Enclosure {
+                lo: End::one(),
+                hi: End::infinity(),
+            }
         };
         if x.is_infinite() || order(x) > 21 {
             if is_negative(x) {
-                Enclosure { lo: End::zero(), hi: power_of_two(Sign::Positive, -LIMIT) }
+                Enclosure {
+                    lo: End::zero(),
+                    hi: power_of_two(Sign::Positive, -LIMIT),
+                }
             } else {
-                Enclosure { lo: power_of_two(Sign::Positive, LIMIT), hi: End::infinity() }
+                Enclosure {
+                    lo: power_of_two(Sign::Positive, LIMIT),
+                    hi: End::infinity(),
+                }
             }
         } else if self.is_tiny(x) {
             self.near_one().within(&side)
