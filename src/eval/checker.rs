@@ -454,3 +454,174 @@ impl Arithmetic for CheckerArithmetic {
         std::mem::take(&mut self.flags)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNARY: [Unary; 24] = [
+        Unary::Neg,
+        Unary::Exp,
+        Unary::Log,
+        Unary::Log1p,
+        Unary::Sqrt,
+        Unary::Abs,
+        Unary::Sin,
+        Unary::Cos,
+        Unary::Tanh,
+        Unary::Sigmoid,
+        Unary::LogSigmoid,
+        Unary::Erf,
+        Unary::Relu,
+        Unary::Sign,
+        Unary::Step,
+        Unary::StepRight,
+        Unary::Pow(Exponent { num: 0, den: 1 }),
+        Unary::Pow(Exponent { num: 2, den: 1 }),
+        Unary::Pow(Exponent {
+            num: i32::MAX,
+            den: 1,
+        }),
+        Unary::Pow(Exponent {
+            num: i32::MIN,
+            den: 1,
+        }),
+        Unary::Pow(Exponent { num: 1, den: 2 }),
+        Unary::Pow(Exponent { num: -7, den: 3 }),
+        Unary::Pow(Exponent {
+            num: i32::MAX,
+            den: 5,
+        }),
+        Unary::Pow(Exponent {
+            num: 1,
+            den: u32::MAX,
+        }),
+    ];
+
+    const BINARY: [Binary; 8] = [
+        Binary::Add,
+        Binary::Sub,
+        Binary::Mul,
+        Binary::Div,
+        Binary::Max,
+        Binary::Min,
+        Binary::LeakyRelu,
+        Binary::LeakyStep,
+    ];
+
+    /// Towers of exponentials, their reciprocals, neighbours of one, infinite ends.
+    fn extremes(checker: &mut CheckerArithmetic) -> Vec<Enclosure> {
+        let mut points = vec![Enclosure::zero(), Enclosure::one()];
+        for start in [5e-324, 1e-30, 0.5, 20.0, 7e5, f64::MAX] {
+            let mut x = checker.float(start);
+            for _ in 0..3 {
+                points.push(x.clone());
+                points.push(checker.quotient(&Enclosure::one(), &x));
+                let square = checker.mul(&x, &x);
+                points.push(checker.quotient(&Enclosure::one(), &checker.mul(&square, &square)));
+                x = checker.monotone(&x, CheckerArithmetic::exp_at);
+            }
+        }
+        let negative: Vec<_> = points.iter().map(Enclosure::neg).collect();
+        points.extend(negative);
+        let whole = Enclosure::whole();
+        let half_lines = points.iter().flat_map(|x| {
+            let below = Enclosure {
+                lo: whole.lo.clone(),
+                hi: x.lo.clone(),
+            };
+            let above = Enclosure {
+                lo: x.hi.clone(),
+                hi: whole.hi.clone(),
+            };
+            [below, above]
+        });
+        let mut all: Vec<_> = half_lines.filter(|x| x.lo != x.hi).collect();
+        all.extend(points);
+        all.push(whole);
+        all
+    }
+
+    #[test]
+    fn extreme_arguments_end_with_an_enclosure() {
+        let mut checker = CheckerArithmetic::new();
+        let all = extremes(&mut checker);
+        for x in &all {
+            assert!(x.lo <= x.hi);
+            for op in UNARY {
+                let y = checker.unary(op, x);
+                assert!(y.lo <= y.hi, "{op:?} of {x:?}");
+            }
+        }
+        for x in all.iter().step_by(3) {
+            for y in all.iter().step_by(2) {
+                for op in BINARY {
+                    let z = checker.binary(op, x, y);
+                    assert!(z.lo <= z.hi, "{op:?} of {x:?}, {y:?}");
+                }
+                let pair = [x.clone(), y.clone()];
+                let mut out = pair.clone();
+                checker.softmax(&pair, &mut out);
+                let sum = checker.log_sum_exp(&pair);
+                assert!(out[0].lo <= out[0].hi && out[1].lo <= out[1].hi && sum.lo <= sum.hi);
+            }
+        }
+    }
+
+    #[test]
+    fn comparison_with_rationals_is_exact() {
+        let mut checker = CheckerArithmetic::new();
+        let third = RBig::from_parts(1.into(), 3u8.into());
+        let x = checker.rational(&third);
+        assert!(x.contains(&third) && !x.at_least(&third) && !x.at_most(&third) && !x.is_negative());
+        let quarter = RBig::from_parts((-1).into(), 4u8.into());
+        let x = checker.rational(&quarter);
+        assert!(x.at_least(&quarter) && x.at_most(&quarter) && x.is_negative());
+        assert_eq!(x.to_f64(), (-0.25, -0.25));
+        assert!(!Enclosure::whole().at_least(&quarter) && Enclosure::whole().contains(&quarter));
+    }
+
+    #[test]
+    fn flags_and_kinks() {
+        let mut checker = CheckerArithmetic::new();
+        let (zero, one) = (Enclosure::zero(), Enclosure::one());
+        assert_eq!(checker.unary(Unary::Sign, &zero), Enclosure::symmetric_unit());
+        assert_eq!(
+            checker.take_flags(),
+            Flags {
+                defined: true,
+                continuous: false
+            }
+        );
+        assert_eq!(
+            checker.binary(Binary::Div, &one, &Enclosure::unit()).lo,
+            End::one()
+        );
+        assert_eq!(
+            checker.take_flags(),
+            Flags {
+                defined: false,
+                continuous: true
+            }
+        );
+        assert_eq!(checker.unary(Unary::Log, &zero), Enclosure::whole());
+        assert_eq!(
+            checker.take_flags(),
+            Flags {
+                defined: false,
+                continuous: true
+            }
+        );
+        // sin over [1, 2] turns at pi/2, over [-1, 1] it does not
+        let x = Enclosure {
+            lo: End::one(),
+            hi: checker.float(2.0).hi,
+        };
+        assert_eq!(checker.unary(Unary::Sin, &x).hi, End::one());
+        let y = checker.unary(Unary::Sin, &Enclosure::symmetric_unit());
+        assert!(y.hi < End::one() && y.lo > End::neg_one());
+        let y = checker.unary(Unary::Cos, &Enclosure::symmetric_unit());
+        assert!(y.hi == End::one() && y.lo > checker.float(0.54).hi);
+        assert_eq!(checker.take_flags(), Flags::default());
+    }
+}
