@@ -4,8 +4,10 @@
 //! An [`Arithmetic`] says what each elementary operation means on its numbers; [`tensor::Evaluator`]
 //! does shapes, broadcasting and reductions once for all of them.
 
+pub mod checker;
 pub mod exact;
 pub mod float;
+pub mod interval;
 pub mod tensor;
 
 use dashu_ratio::RBig;

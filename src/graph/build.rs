@@ -164,10 +164,9 @@ impl Graph {
         {
             return self.rational(folded);
         }
-        let (a, b) = (
-            self.without_broadcast(a, b, &shape),
-            self.without_broadcast(b, a, &shape),
-        );
+        // one after the other: when both are broadcast, one of them must keep the shape
+        let a = self.without_broadcast(a, b, &shape);
+        let b = self.without_broadcast(b, a, &shape);
         let same = a == b;
         let simpler = match op {
             Binary::Add if self.is_value(a, 0) => Some(b),
