@@ -20,11 +20,6 @@ pub struct Sides {
 }
 
 impl ClaimKind {
-    /// The name in a case.
-    pub fn name(self) -> &'static str {
-        Self::TABLE.iter().find(|row| row.0 == self).map_or("", |row| row.1)
-    }
-
     /// The inequality in mathematics, as the documentation states it: Unicode and LaTeX.
     pub fn formula(self) -> (&'static str, &'static str) {
         match self {

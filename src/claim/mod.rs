@@ -76,7 +76,7 @@ impl Claim {
             case.parameters.iter().map(|(name, shape)| (name.clone(), shape.value.clone())).collect();
         if let Some(spec) = &case.model {
             let model = models::build(&spec.value.kind, &spec.value.options)
-                .map_err(|error| case.at(&spec.at, &format!("model.{}: {}", error.path, error.message)))?;
+                .map_err(|error| case.fault(&spec.at, &format!("model.{}: {}", error.path, error.message)))?;
             for (name, shape) in model.blocks() {
                 if case.constants.contains_key(&name)
                     || case.data.contains_key(&name)
@@ -84,7 +84,7 @@ impl Claim {
                     || case.parameters.contains_key(&name)
                 {
                     let message = format!("the model declares a block `{name}`, and so does the case");
-                    return Err(case.at(&spec.at, &message));
+                    return Err(case.fault(&spec.at, &message));
                 }
                 blocks.push((name, shape));
             }
@@ -95,7 +95,7 @@ impl Claim {
         }
         let dimension = scope.dimension;
         if dimension == 0 {
-            return Err(case.at(&case.claim.at, "the case declares no parameters"));
+            return Err(case.fault(&case.claim.at, "the case declares no parameters"));
         }
         let mut functions = Vec::new();
         for (name, text) in &case.define {

@@ -78,7 +78,7 @@ fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Res
 fn check_finite(case: &Case, scope: &Scope, node: NodeId, at: &Location) -> Result<(), Diagnostic> {
     let bad = float_values(&scope.graph, node).iter().position(|x| !x.is_finite());
     match bad {
-        Some(coordinate) => Err(case.at(at, &format!("coordinate {coordinate} is not a finite number"))),
+        Some(coordinate) => Err(case.fault(at, &format!("coordinate {coordinate} is not a finite number"))),
         None => Ok(()),
     }
 }
@@ -95,7 +95,7 @@ fn check_box(case: &Case, scope: &Scope, lo: NodeId, hi: NodeId, at: &Location) 
     };
     match empty {
         Some(coordinate) => {
-            Err(case.at(at, &format!("the box has no points: bounds of coordinate {coordinate} are the wrong way round")))
+            Err(case.fault(at, &format!("the box has no points: bounds of coordinate {coordinate} are the wrong way round")))
         }
         None => Ok(()),
     }
@@ -129,7 +129,7 @@ fn box_bounds(
                 if pairs.len() != dimension {
                     let message =
                         format!("{} pairs for {dimension} parameters ({})", pairs.len(), describe(blocks));
-                    return Err(case.at(at, &message));
+                    return Err(case.fault(at, &message));
                 }
                 let entries: Result<Vec<NodeId>, Diagnostic> =
                     pairs.iter().map(|pair| constant(case, scope, &pair[index])).collect();
@@ -140,12 +140,12 @@ fn box_bounds(
                     by_name.iter().find(|(name, _)| blocks.iter().all(|(block, _)| block != *name))
                 {
                     let message = format!("no parameter block is called `{name}` ({})", describe(blocks));
-                    return Err(case.at(&pair.at, &message));
+                    return Err(case.fault(&pair.at, &message));
                 }
                 let mut parts = Vec::new();
                 for (name, shape) in blocks {
                     let Some(pair) = by_name.get(name) else {
-                        return Err(case.at(at, &format!("block `{name}` has no bounds")));
+                        return Err(case.fault(at, &format!("block `{name}` has no bounds")));
                     };
                     let bound = constant(case, scope, &pair.value[index])?;
                     parts.push(scope.graph.broadcast_to(bound, &[size(shape)]));
@@ -186,13 +186,13 @@ fn point(
         let mut parts = Vec::new();
         for (name, shape) in blocks {
             let Some(part) = by_name.get(name) else {
-                return Err(case.at(&case.region.at, &format!("block `{name}` is missing in the point")));
+                return Err(case.fault(&case.region.at, &format!("block `{name}` is missing in the point")));
             };
             parts.push(tensor(case, scope, part, shape, name)?);
         }
         if let Some(name) = by_name.keys().find(|name| blocks.iter().all(|(block, _)| block != *name)) {
             let message = format!("no parameter block is called `{name}` ({})", describe(blocks));
-            return Err(case.at(&case.region.at, &message));
+            return Err(case.fault(&case.region.at, &message));
         }
         return Ok(scope.graph.concat(&parts, 0));
     }
@@ -229,14 +229,14 @@ fn tensor(
         }
         TensorSpec::Array { shape, entries, at } => {
             if !fits(shape) {
-                return Err(case.at(at, &format!("this point has shape {shape:?}; expected {expected}")));
+                return Err(case.fault(at, &format!("this point has shape {shape:?}; expected {expected}")));
             }
             let entries: Result<Vec<NodeId>, Diagnostic> =
                 entries.iter().map(|text| constant(case, scope, text)).collect();
             let stacked = stack(scope, &entries?);
             Ok(scope.graph.broadcast_to(stacked, &[length]))
         }
-        TensorSpec::Blocks(_) => Err(case.at(&case.region.at, "an object by block inside a block")),
+        TensorSpec::Blocks(_) => Err(case.fault(&case.region.at, "an object by block inside a block")),
     }
 }
 

@@ -9,12 +9,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Options;
-use super::points::{Draw, MAX_DRAWS, Point, Points};
+use super::{Failure, Options};
+use super::points::{Draw, Point, Points};
 use super::statistics::{Histogram, Quantile, clopper_pearson_upper, histogram, quantiles};
 use crate::burn::executor::{Backend, Executor};
 use crate::claim::Claim;
-use crate::error::Error;
 use crate::graph::size;
 
 /// Entries that the largest tensor of a batch may have.
@@ -90,6 +89,7 @@ pub struct Directed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Extreme {
     /// the slack
+    #[serde(with = "crate::certificate::number")]
     pub slack: f64,
     /// its number in the random stream
     pub index: u64,
@@ -124,11 +124,11 @@ pub fn sample(
     claim: &Claim,
     options: &Options,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(Sampling, Vec<Candidate>), Error> {
+) -> Result<(Sampling, Vec<Candidate>), Failure> {
     let points = Points::new(claim, options.seed);
     let executor = || {
         Executor::new(&claim.graph, &[claim.reference_slack], &claim.requests, Backend::Ndarray)
-            .map_err(Error::Run)
+            .map_err(Failure::Run)
     };
     let batch = batch_points(claim);
     let tolerance = options.tolerance;
@@ -208,15 +208,15 @@ pub fn sample(
 /// Slacks of `count` points of a kind, in the order of their numbers.
 fn run(
     points: &Points,
-    executor: &(impl Fn() -> Result<Executor, Error> + Sync),
+    executor: &(impl Fn() -> Result<Executor, Failure> + Sync),
     draw: Draw,
     count: u64,
     batch: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Drawn, Error> {
+) -> Result<Drawn, Failure> {
     let batches = count.div_ceil(batch as u64);
     let draws = AtomicU64::new(0);
-    let slacks: Result<Vec<Vec<f64>>, Error> = (0..batches)
+    let slacks: Result<Vec<Vec<f64>>, Failure> = (0..batches)
         .into_par_iter()
         .map_init(
             || (points.clone(), executor()),
@@ -228,13 +228,13 @@ fn run(
                 for index in from..to {
                     let (point, tried) = points.draw(draw, index);
                     draws.fetch_add(tried, Ordering::Relaxed);
-                    let point = point.ok_or_else(hopeless)?;
+                    let point = point.ok_or(Failure::Hopeless)?;
                     w.extend_from_slice(&point.w);
                     v.extend_from_slice(&point.v);
                 }
                 let length = (to - from) as usize;
                 let given = if v.is_empty() { None } else { Some(v.as_slice()) };
-                let mut roots = executor.run(&w, given, length).map_err(Error::Run)?;
+                let mut roots = executor.run(&w, given, length).map_err(Failure::Run)?;
                 progress(to - from);
                 let mut slack = roots.remove(0);
                 if slack.len() == 1 {
@@ -245,13 +245,6 @@ fn run(
         )
         .collect();
     Ok(Drawn { slacks: slacks?.concat(), draws: draws.into_inner() })
-}
-
-fn hopeless() -> Error {
-    Error::Region(format!(
-        "none of {MAX_DRAWS} draws in a row met the inequalities under `where`: the region is empty, or too \
-         small a part of its box or ball to be sampled by rejection"
-    ))
 }
 
 fn extreme(points: &Points, draw: Draw, slacks: &[f64]) -> Option<Extreme> {

@@ -31,6 +31,7 @@ pub struct Search {
     /// evaluations of the slack, with or without its gradient
     pub evaluations: u64,
     /// smallest slack found, in binary64
+    #[serde(with = "crate::certificate::number::option")]
     pub lowest: Option<f64>,
     /// coordinates of `w` there; absent when the claim fixes it or there are more than 256
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

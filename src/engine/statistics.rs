@@ -25,6 +25,7 @@ pub struct Quantile {
     /// share of the sample at or below
     pub share: f64,
     /// the slack there
+    #[serde(with = "crate::certificate::number")]
     pub slack: f64,
 }
 
@@ -32,8 +33,10 @@ pub struct Quantile {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Histogram {
     /// left end of the first bin
+    #[serde(with = "crate::certificate::number")]
     pub from: f64,
     /// right end of the last bin
+    #[serde(with = "crate::certificate::number")]
     pub to: f64,
     /// counts
     pub counts: Vec<u64>,
