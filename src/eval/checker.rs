@@ -305,7 +305,7 @@ impl RigorousArithmetic for CheckerArithmetic {
     }
 
     fn below(&self, x: &Enclosure, bound: &RBig) -> bool {
-        x.below(bound)
+        x.at_most(bound) && !x.contains(bound)
     }
 
     fn hull(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
