@@ -105,6 +105,12 @@ impl Table {
             .headers()
             .map_err(|error| malformed(&file, &error))?
             .clone();
+        if header.is_empty() {
+            let fault = Diagnostic::new("the file is empty").in_file(&file).span(0..0);
+            return Err(fault
+                .expected("a header row with the names of the columns")
+                .into());
+        }
         let records = reader
             .records()
             .collect::<csv::Result<Vec<_>>>()
