@@ -83,6 +83,24 @@ fn the_sound_case_is_sound() {
 }
 
 #[test]
+fn every_case_of_the_catalogue_is_well_formed() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder).expect("the catalogue") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "json") {
+            let case = Case::load(&path, false).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(
+                Some(case.name.as_str()),
+                path.file_stem().and_then(|stem| stem.to_str())
+            );
+            names.push(case.name);
+        }
+    }
+    assert!(!names.is_empty());
+}
+
+#[test]
 fn json() {
     let texts = [
         "",
@@ -450,7 +468,7 @@ fn an_expression_of_five_megabytes_is_read_and_pointed_into() {
 
 #[test]
 fn too_many_values_are_refused() {
-    let text = format!("[{}1]", "1,".repeat(1 << 23));
+    let text = format!("[{}1]", "1,".repeat(1 << 22));
     assert!(refusal(&text, Path::new("")).contains("put the data in a CSV"));
 }
 
@@ -493,4 +511,24 @@ fn a_default_is_pointed_at_where_it_would_stand() {
         shown.contains("case.json:1:1") && shown.contains("at $.check.tolerance"),
         "{shown}"
     );
+}
+
+#[test]
+fn no_truncation_and_no_changed_character_makes_the_reader_panic() {
+    let generated = r#"{"x": {"generate": {"kind": "separable", "seed": 1, "shape": [2, 2], "part": "inputs", "margin": 1}}}"#;
+    let text = case_with("data", generated) + "// é\u{1d400}";
+    for (at, c) in text.char_indices() {
+        let behind = &text[at + c.len_utf8()..];
+        let mut changed = vec![text[..at].to_string(), format!("{}{behind}", &text[..at])];
+        let replacements = [
+            "\"", "\\", "{", "]", ",", ":", "/", "9", "-", "e", "\n", "\0", "é", "\u{2028}",
+        ];
+        changed.extend(replacements.map(|other| format!("{}{other}{behind}", &text[..at])));
+        for text in changed {
+            if let Err(error) = Case::parse(text, "case.json", Path::new(""), false) {
+                assert_eq!(error.exit_code(), 2);
+                assert!(!error.render(true).is_empty());
+            }
+        }
+    }
 }

@@ -196,10 +196,10 @@ fn teacher(options: &Object<'_>, stream: &mut Stream, earlier: &IndexMap<String,
     };
     let label = |row: &[f64]| {
         let value = activate(ACTIVATIONS[activation], slope, dot(row, &weights));
-        match (sign, value >= 0.0) {
-            (false, _) => value,
-            (true, true) => 1.0,
-            (true, false) => -1.0,
+        match value {
+            value if !sign || value.is_nan() => value,
+            value if value >= 0.0 => 1.0,
+            _ => -1.0,
         }
     };
     Ok((vec![rows], inputs.values.chunks(columns).map(label).collect()))
@@ -251,7 +251,7 @@ fn separable(options: &Object<'_>, stream: &mut Stream) -> Result<Tensor> {
         let wanted = margin + libm::fabs(stream.normal());
         let along = label * wanted - dot(&row, &direction);
         add_multiple(&mut row, along, &direction);
-        let mut push = margin * f64::EPSILON;
+        let mut push = libm::fmax(margin * f64::EPSILON, f64::MIN_POSITIVE);
         while label * dot(&row, &direction) - product_error(&row, &direction) < margin && push.is_finite() {
             push *= 2.0;
             add_multiple(&mut row, label * push, &direction);
