@@ -258,7 +258,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     known
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
-        .filter(|&(distance, candidate)| distance <= 1 + candidate.len().min(name.len()) / 4)
+        .filter(|&(distance, candidate)| 3 * distance <= candidate.len().max(name.len()))
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate)
 }

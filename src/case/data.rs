@@ -78,11 +78,10 @@ fn array(value: Value<'_>, folder: &Folder, earlier: &IndexMap<String, Array>) -
     })
 }
 
-/// A CSV file with a header row.
+/// A CSV file with a header row. Rows are read one by one, so that the memory is that of the numbers.
 struct Table {
     file: Arc<SourceFile>,
     header: StringRecord,
-    records: Vec<StringRecord>,
 }
 
 impl Table {
@@ -98,45 +97,44 @@ impl Table {
             text: decode(bytes, &name)?,
             name,
         });
-        let mut reader = ReaderBuilder::new()
-            .trim(Trim::All)
-            .from_reader(file.text.as_bytes());
-        let header = reader
+        let header = reader(&file)
             .headers()
             .map_err(|error| malformed(&file, &error))?
             .clone();
-        let records = reader
-            .records()
-            .collect::<csv::Result<Vec<_>>>()
-            .map_err(|error| malformed(&file, &error))?;
-        Ok(Table {
-            file,
-            header,
-            records,
-        })
+        if header.is_empty() {
+            let fault = Diagnostic::new("the file is empty").in_file(&file).span(0..0);
+            return Err(fault
+                .expected("a header row with the names of the columns")
+                .into());
+        }
+        Ok(Table { file, header })
     }
 
     /// The chosen columns: `[n]` for one column, `[n, k]` for k.
     fn columns(&self, object: &Object<'_>) -> Result<(Vec<usize>, Vec<f64>)> {
-        let chosen = self.positions(object.require("columns")?)?;
+        let columns = object.require("columns")?;
+        let chosen = self.positions(columns)?;
         let labels = object.get("labels").map(labels).transpose()?;
-        if self.records.is_empty() {
+        let (mut reader, mut record) = (reader(&self.file), StringRecord::new());
+        let (mut values, mut rows) = (Vec::new(), 0);
+        while reader
+            .read_record(&mut record)
+            .map_err(|error| malformed(&self.file, &error))?
+        {
+            rows += 1;
+            for &column in &chosen {
+                values.push(self.number(&record, column, labels.as_ref())?);
+            }
+            if values.len() > MAX_ENTRIES {
+                return Err(columns
+                    .fault(format!("the array has more than {MAX_ENTRIES} entries"))
+                    .into());
+            }
+        }
+        if rows == 0 {
             let fault = Diagnostic::new("the file has a header and no rows").in_file(&self.file);
             return Err(fault.span(0..0).expected("at least one row of numbers").into());
         }
-        if self.records.len().saturating_mul(chosen.len()) > MAX_ENTRIES {
-            return Err(object
-                .require("columns")?
-                .fault(format!("the array has more than {MAX_ENTRIES} entries"))
-                .into());
-        }
-        let mut values = Vec::with_capacity(self.records.len() * chosen.len());
-        for record in &self.records {
-            for &column in &chosen {
-                values.push(self.number(record, column, labels.as_ref())?);
-            }
-        }
-        let rows = self.records.len();
         Ok((
             if chosen.len() == 1 {
                 vec![rows]
@@ -223,6 +221,12 @@ impl Table {
         let start = start + before + (cell.len() - cell.trim_start().len());
         start..start + cell.trim().len()
     }
+}
+
+fn reader(file: &SourceFile) -> csv::Reader<&[u8]> {
+    ReaderBuilder::new()
+        .trim(Trim::All)
+        .from_reader(file.text.as_bytes())
 }
 
 /// A finite decimal number such as `-1.5e3`; no `inf`, no `nan`.

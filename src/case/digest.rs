@@ -164,3 +164,85 @@ fn sorted(value: Value) -> Value {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const CASE: &str = r#"{"name": "a", "constants": {"c": 1, "d": "c + 1"}, "data": {"x": [0.5, -2]},
+        "parameters": {"p": [2], "q": [1]}, "define": {"f": "sum(p)", "g": "q"}, "claim": {"convex": {"f": "f"}},
+        "region": {"w": {"box": [0, 1]}, "where": ["p[0] >= 0", "p[1] >= 0"]}}"#;
+
+    fn digest(text: &str) -> String {
+        case(&Case::parse(text, "case.json", Path::new(""), false).expect("a sound case"))
+    }
+
+    #[test]
+    fn an_array_is_hashed_as_its_shape_and_bits() {
+        // hashlib.sha256(struct.pack('<QQdd', 1, 2, 0.5, -2.0)) in Python
+        let data = Case::parse(CASE, "case.json", Path::new(""), false)
+            .expect("a sound case")
+            .data;
+        assert_eq!(
+            array(&data["x"]),
+            "82a00cd0983198d445284d58a09dc044500acff3be20631cacd9de8faae1a4ac"
+        );
+    }
+
+    #[test]
+    fn layout_does_not_change_the_digest() {
+        let same = [
+            CASE.replace(", ", " ,\n // a comment\n "),
+            CASE.replace(r#""c": 1, "d": "c + 1""#, r#""d": " c + 1 ", "c": "1""#),
+            CASE.replace("[0.5, -2]", "[5e-1, -2.0]"),
+            CASE.replace("sum(p)", r"\u0073um(p)"),
+            CASE.replace(
+                r#""name": "a""#,
+                r#""title": "", "check": {"seed": 0, "tolerance": "1e-9"}, "name": "a""#,
+            ),
+        ];
+        for text in same {
+            assert_eq!(digest(&text), digest(CASE), "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_matters_changes_the_digest() {
+        let changes = [
+            (r#""name": "a""#, r#""name": "b""#),
+            (r#""name": "a""#, r#""name": "a", "title": "t""#),
+            (r#""name": "a""#, r#""name": "a", "source": {"work": "t"}"#),
+            (r#""name": "a""#, r#""name": "a", "source": {"note": "t"}"#),
+            (r#""name": "a""#, r#""name": "a", "check": {"seed": 1}"#),
+            (r#""name": "a""#, r#""name": "a", "check": {"samples": 1}"#),
+            (r#""name": "a""#, r#""name": "a", "check": {"confidence": 0.5}"#),
+            (r#""name": "a""#, r#""name": "a", "check": {"tolerance": 0}"#),
+            (r#""name": "a""#, r#""name": "a", "check": {"max_boxes": 1}"#),
+            (r#""name": "a""#, r#""name": "a", "check": {"starts": 1}"#),
+            (r#""name": "a""#, r#""name": "a", "model": {"mlp": {"depth": 1}}"#),
+            (r#""c": 1"#, r#""c": 2"#),
+            ("-2", "2"),
+            ("[0.5, -2]", "[[0.5, -2]]"),
+            (r#""p": [2], "q": [1]"#, r#""q": [1], "p": [2]"#),
+            (r#""p": [2]"#, r#""p": [2, 1]"#),
+            (r#""convex""#, r#""star_convex""#),
+            (r#""f": "f""#, r#""f": "g""#),
+            ("[0, 1]", "[0, 2]"),
+            ("[0, 1]", "[[0, 1], [0, 1], [0, 1]]"),
+            (r#"{"box": [0, 1]}"#, r#"{"point": [0, 1, 1]}"#),
+            (r#"{"box": [0, 1]}"#, r#"{"ball": {"center": 0, "radius": 1}}"#),
+            (r#"{"box": [0, 1]},"#, r#"{"box": [0, 1]}, "v": {"box": [0, 1]},"#),
+            ("p[1] >= 0", "p[1] >= 1"),
+        ];
+        let mut seen = vec![digest(CASE)];
+        for (from, to) in changes {
+            let changed = CASE.replace(from, to);
+            assert_ne!(changed, CASE);
+            let changed = digest(&changed);
+            assert!(!seen.contains(&changed), "{from} -> {to}");
+            seen.push(changed);
+        }
+    }
+}

@@ -164,7 +164,7 @@ pub(super) fn whole(value: Value<'_>, range: RangeInclusive<u64>) -> Result<u64>
     match value.raw().parse() {
         Ok(number) if range.contains(&number) => Ok(number),
         _ => Err(value
-            .fault(format!("{} is out of range", quote(value.raw())))
+            .fault(format!("{} is not allowed here", quote(value.raw())))
             .expected(expected)
             .into()),
     }
@@ -196,7 +196,11 @@ pub(super) fn only_member<'d>(value: Value<'d>, what: &str, kinds: &[&str]) -> R
     match <[Member<'d>; 1]>::try_from(members) {
         Ok([only]) => Ok(only),
         Err(members) => {
-            let fault = value.fault(format!("{what} is one thing; {} stand here", members.len()));
+            let fault = value.fault(if members.is_empty() {
+                format!("{what} is missing here")
+            } else {
+                format!("{what} is one thing, not several")
+            });
             let place = members.get(1).map_or(opening(value), |second| second.key.span());
             Err(fault.span(place).expected(one_of(kinds)).into())
         }

@@ -196,10 +196,10 @@ fn teacher(options: &Object<'_>, stream: &mut Stream, earlier: &IndexMap<String,
     };
     let label = |row: &[f64]| {
         let value = activate(ACTIVATIONS[activation], slope, dot(row, &weights));
-        match (sign, value >= 0.0) {
-            (false, _) => value,
-            (true, true) => 1.0,
-            (true, false) => -1.0,
+        match value {
+            value if !sign || value.is_nan() => value,
+            value if value >= 0.0 => 1.0,
+            _ => -1.0,
         }
     };
     Ok((vec![rows], inputs.values.chunks(columns).map(label).collect()))
@@ -251,7 +251,7 @@ fn separable(options: &Object<'_>, stream: &mut Stream) -> Result<Tensor> {
         let wanted = margin + libm::fabs(stream.normal());
         let along = label * wanted - dot(&row, &direction);
         add_multiple(&mut row, along, &direction);
-        let mut push = margin * f64::EPSILON;
+        let mut push = libm::fmax(margin * f64::EPSILON, f64::MIN_POSITIVE);
         while label * dot(&row, &direction) - product_error(&row, &direction) < margin && push.is_finite() {
             push *= 2.0;
             add_multiple(&mut row, label * push, &direction);
@@ -407,5 +407,106 @@ impl Stream {
                 return unit;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Case, digest};
+    use super::*;
+
+    /// The arrays of a case with this `data`.
+    fn arrays(data: &str) -> IndexMap<String, Array> {
+        let text = format!(
+            r#"{{"name": "a", "data": {data}, "parameters": {{"p": [1]}}, "claim": {{"convex": {{"f": "p"}}}},
+                "region": {{"w": {{"box": [0, 1]}}}}}}"#
+        );
+        Case::parse(text, "case.json", Path::new(""), false)
+            .expect("a sound case")
+            .data
+    }
+
+    fn array(options: &str) -> Array {
+        arrays(&format!(r#"{{"x": {{"generate": {options}}}}}"#))
+            .swap_remove("x")
+            .expect("the array")
+    }
+
+    #[test]
+    fn uniform_numbers_are_those_of_an_independent_implementation_of_the_stream() {
+        // From ChaCha20 written in Python after Bernstein's paper, checked on the vector of the zero key.
+        let x = array(r#"{"kind": "uniform", "seed": 7, "shape": [100, 3]}"#);
+        assert_eq!(
+            x.values[..3],
+            [0.2679482935290153, 0.053891542877577914, 0.17245316932249133]
+        );
+        assert_eq!(
+            digest::array(&x),
+            "c1edb6d2aa50b6048a643680391ca9f5d1ee9a1235da71b8cad4004c286559ef"
+        );
+        let x = array(r#"{"kind": "uniform", "seed": 18446744073709551615, "shape": [1]}"#);
+        assert_eq!(x.values[..], [0.9189655693298229]);
+    }
+
+    #[test]
+    fn normal_numbers_are_those_of_multiprecision() {
+        // The transform of the head of this module, in mpmath with 200 bits, rounded to binary64.
+        let expected = [
+            -1.7462631049239377,
+            -2.0762108524124563,
+            -0.3516145090716673,
+            0.7562133399369255,
+            1.3698382985396205,
+            1.257562711984919,
+        ];
+        let x = array(r#"{"kind": "gaussian", "seed": 11, "shape": [6]}"#);
+        for (x, z) in x.values.iter().zip(expected) {
+            assert!((x - z).abs() <= 1e-15 * z.abs().max(1.0), "{x} {z}");
+        }
+    }
+
+    #[test]
+    fn the_separable_arrays_belong_together_and_keep_the_margin() {
+        let options = r#""kind": "separable", "seed": 5, "shape": [200, 20], "margin": 0.25"#;
+        let part = |part: &str| format!(r#""{part}": {{"generate": {{{options}, "part": "{part}"}}}}"#);
+        let arrays = arrays(&format!(
+            "{{{}, {}, {}}}",
+            part("inputs"),
+            part("labels"),
+            part("direction")
+        ));
+        let (u, y) = (&arrays["direction"].values, &arrays["labels"].values);
+        assert!((dot(u, u) - 1.0).abs() < 1e-14);
+        assert!(y.contains(&1.0) && y.contains(&-1.0) && y.iter().all(|y| y.abs() == 1.0));
+        for (x, y) in arrays["inputs"].values.chunks(20).zip(y.iter()) {
+            let along = y * dot(x, u);
+            assert!(along >= 0.25, "{along}");
+        }
+    }
+
+    #[test]
+    fn teachers_and_noise_do_what_they_say() {
+        let arrays = arrays(
+            r#"{"x": [[1, 2], [-1, 0.5], [0, -4]],
+                "y": {"generate": {"kind": "teacher", "seed": 0, "inputs": "x", "weights": [2, 1],
+                                   "activation": "leaky_relu", "slope": 0.5}},
+                "s": {"generate": {"kind": "teacher", "seed": 0, "inputs": "x", "weights": [2, 1], "output": "sign"}},
+                "all": {"generate": {"kind": "noise", "seed": 1, "of": "s", "flip": 1}},
+                "none": {"generate": {"kind": "noise", "seed": 1, "of": "s", "flip": 0}},
+                "r": {"generate": {"kind": "sphere", "seed": 1, "shape": [4, 3], "radius": 2}}}"#,
+        );
+        // <x, (2, 1)> = 4, -1.5, -4.
+        assert_eq!(arrays["y"].values[..], [4.0, -0.75, -2.0]);
+        assert_eq!(arrays["s"].values[..], [1.0, -1.0, -1.0]);
+        assert_eq!(arrays["all"].values[..], [-1.0, 1.0, 1.0]);
+        assert_eq!(arrays["none"].values[..], [1.0, -1.0, -1.0]);
+        assert!(
+            arrays["r"]
+                .values
+                .chunks(3)
+                .all(|row| (dot(row, row) - 4.0).abs() < 1e-14)
+        );
     }
 }

@@ -24,6 +24,7 @@ pub mod json;
 pub mod read;
 mod region;
 mod scan;
+pub mod schema;
 
 /// Names that mean something in every expression and may not be given to anything else.
 pub const RESERVED: &[&str] = &[

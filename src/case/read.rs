@@ -95,7 +95,7 @@ impl Case {
         let name = case_name(case.require("name")?)?;
         let title = case.get("title").map(string).transpose()?.unwrap_or_default();
         let source = case.get("source").map(source).transpose()?.unwrap_or_default();
-        let constants = texts(case.get("constants"), "constants")?;
+        let constants = texts(case.get("constants"))?;
         let data = data::read(
             case.get("data"),
             &data::Folder {
@@ -112,7 +112,7 @@ impl Case {
                 .expected("`parameters` with a shape for each block, or a `model`")
                 .into());
         }
-        let define = texts(case.get("define"), "define")?;
+        let define = texts(case.get("define"))?;
         let claim = claim(case.require("claim")?)?;
         let region = region(case.require("region")?)?;
         let check = check(case.get("check"), document.root())?;
@@ -164,11 +164,11 @@ fn source(value: Value<'_>) -> Result<Source> {
 }
 
 /// Named numbers or expressions.
-fn texts(value: Option<Value<'_>>, what: &str) -> Result<IndexMap<String, Text>> {
+fn texts(value: Option<Value<'_>>) -> Result<IndexMap<String, Text>> {
     let Some(value) = value else {
         return Ok(IndexMap::new());
     };
-    members(value, what)?
+    members(value, "a number or an expression for each name")?
         .into_iter()
         .map(|member| Ok((member.name, text(member.value)?)))
         .collect()

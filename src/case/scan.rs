@@ -9,7 +9,7 @@ use crate::diagnostic::quote;
 /// Deepest nesting of arrays and objects.
 pub const MAX_DEPTH: usize = 64;
 /// Largest number of values in one file; longer data belong in a CSV.
-pub const MAX_VALUES: usize = 1 << 23;
+pub const MAX_VALUES: usize = 1 << 22;
 /// Most characters of a number, and largest size of its exponent: it is read exactly later.
 pub const MAX_NUMBER: (usize, u32) = (1000, 10_000);
 
