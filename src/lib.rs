@@ -2,5 +2,6 @@
 //!
 //! Data flows one way: case, claim, graph, engines, certificate, report. See `docs/architecture.md`.
 
+pub mod burn;
 pub mod eval;
 pub mod graph;
