@@ -59,6 +59,8 @@ struct GradientPlan {
     inner: Vec<NodeId>,
     /// the point, and the nodes that do not depend on `W` and that `inner` reads
     outer: Vec<NodeId>,
+    /// nodes of `inner` whose values the rest of the run takes over, where the point is `W` itself
+    shared: Vec<NodeId>,
 }
 
 /// A graph prepared for a device.
@@ -153,6 +155,7 @@ impl Executor {
                 request: *request,
                 inner,
                 outer,
+                shared: Vec::new(),
             });
         }
 
@@ -177,7 +180,13 @@ impl Executor {
             for id in &outer {
                 self.uses[id.index()] += 1;
             }
-            self.plans[k].outer = outer;
+            let plan = &mut self.plans[k];
+            plan.outer = outer;
+            if graph.node(plan.request.point).op == Op::Input(Input::W) {
+                let new = |id: &&NodeId| !done[id.index()];
+                plan.shared = plan.inner.iter().filter(new).copied().collect();
+                plan.shared.iter().for_each(|id| done[id.index()] = true);
+            }
         }
         let roots = self.roots.clone();
         self.schedule_nodes(graph, &roots, &mut done);
@@ -320,6 +329,7 @@ impl Executor {
             request,
             inner,
             outer,
+            shared,
         } = &self.plans[k];
         let mut local: HashMap<NodeId, DispatchTensor> = HashMap::new();
         let mut leaf = None;
@@ -351,6 +361,9 @@ impl Executor {
                 })?
             };
             tracked.insert(id, value);
+        }
+        for id in shared.iter().filter(|id| self.uses[id.index()] > 0) {
+            frame.values[id.index()] = tracked.get(id).cloned().map(Dispatch::inner);
         }
         let shape = dims(&leaf);
         let zeros = || self.place.tensor(vec![0.0; shape.iter().product()], &shape);

@@ -287,34 +287,17 @@ impl Place {
         Dispatch::float_cat(parts, axis)
     }
 
-    /// Matrix product over the last two axes. The product of a matrix that every point shares with
-    /// one matrix per point is the hot path of the samplers: the points are folded into one axis, so
-    /// that it is one large product instead of many small ones.
+    /// Matrix product over the last two axes. A matrix that every point shares times one vector per
+    /// point, the hot path of linear models, is one product of all vectors: measured a quarter faster
+    /// than Burn's broadcast product; for several columns, or the matrix on the right, folding the
+    /// points into an axis was slower.
     pub fn matmul(&self, a: DispatchTensor, b: DispatchTensor) -> DispatchTensor {
         let (left, right) = (dims(&a), dims(&b));
-        let matrices = left.len() == 3 && right.len() == 3;
-        if matrices && right[0] == 1 {
-            // [B, n, d] [d, m] = [B n, d] [d, m]
-            let product = Dispatch::float_matmul(
-                reshape(a, vec![left[0] * left[1], left[2]]),
-                reshape(b, vec![right[1], right[2]]),
-            );
-            return reshape(product, vec![left[0], left[1], right[2]]);
-        }
-        if matrices && left[0] == 1 {
-            // (A B)^T = B^T A^T: [B m, d] [d, n] = [B m, n], seen as [B, m, n]
+        if left.len() == 3 && right.len() == 3 && left[0] == 1 && right[2] == 1 {
+            // A b = (b^T A^T)^T: [B, d] [d, n] = [B, n]
             let transposed = Dispatch::float_transpose(reshape(a, vec![left[1], left[2]]));
-            let columns = if right[2] == 1 {
-                b
-            } else {
-                Dispatch::float_swap_dims(b, 1, 2)
-            };
-            let folded = reshape(columns, vec![right[0] * right[2], right[1]]);
-            let product = Dispatch::float_matmul(folded, transposed);
-            if right[2] == 1 {
-                return reshape(product, vec![right[0], left[1], 1]);
-            }
-            return Dispatch::float_swap_dims(reshape(product, vec![right[0], right[2], left[1]]), 1, 2);
+            let product = Dispatch::float_matmul(reshape(b, vec![right[0], right[1]]), transposed);
+            return reshape(product, vec![right[0], left[1], 1]);
         }
         let rank = left.len().max(right.len());
         Dispatch::float_matmul(with_rank(a, rank), with_rank(b, rank))
