@@ -6,7 +6,7 @@ use crate::case::{Case, ClaimKind, Text};
 use crate::diagnostic::Diagnostic;
 use crate::expr::{Context, Scope};
 use crate::graph::NodeId;
-use crate::graph::op::{Input, Unary};
+use crate::graph::op::Input;
 
 use super::place;
 
@@ -75,33 +75,22 @@ pub fn sides(case: &Case, scope: &mut Scope) -> Result<Sides, Diagnostic> {
         let text = &claim.fields["inequality"];
         let (left, right) =
             scope.elaborate_inequality(&text.value, Context::Claim { at: Input::W }).map_err(place(case, text))?;
-        for (side, name) in [(left, "left"), (right, "right")] {
-            if !scope.graph.shape(side).is_empty() {
-                let shape = scope.graph.shape(side).to_vec();
-                return Err(case.diagnose(
-                    text,
-                    0..text.value.len(),
-                    &format!("the {name} side has shape {shape:?}"),
-                    Some("two scalars".to_owned()),
-                ));
-            }
-        }
         return Ok(Sides { left, right });
     }
     let mut build = Build { case, scope };
-    let f = build.function("f")?;
-    let (w, v) = (build.scope.point(Input::W), build.scope.point(Input::V));
+    build.require_scalar_function("f")?;
+    let half = build.scope.graph.fraction(1, 2);
+    let two = build.scope.graph.integer(2);
     Ok(match claim.kind {
         ClaimKind::Inequality => unreachable!("handled above"),
         ClaimKind::ProxyConvexity => {
             let (g, h) = (build.value("g", Input::W)?, build.value("h", Input::V)?);
-            Sides { left: build.along_difference(f, w, v), right: build.scope.graph.sub(g, h) }
+            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.scope.graph.sub(g, h) }
         }
         ClaimKind::ProxyPl => {
             let g = build.value("g", Input::W)?;
             let (xi, alpha, mu) = (build.constant("xi")?, build.constant("alpha")?, build.constant("mu")?);
-            let squared = build.squared_gradient(f, w);
-            let half = build.scope.graph.fraction(1, 2);
+            let squared = build.term(SQUARED_GRADIENT)?;
             let exponent = build.scope.graph.mul(half, alpha);
             let left = build.power("alpha", squared, exponent)?;
             let gap = build.scope.graph.sub(g, xi);
@@ -109,71 +98,68 @@ pub fn sides(case: &Case, scope: &mut Scope) -> Result<Sides, Diagnostic> {
             Sides { left, right: build.scope.graph.mul(rate, gap) }
         }
         ClaimKind::Convex | ClaimKind::StarConvex => {
-            Sides { left: build.along_difference(f, w, v), right: build.gap(f, w, v) }
+            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.term(GAP)? }
         }
         ClaimKind::StronglyConvex => {
             let mu = build.constant("mu")?;
-            let (gap, distance) = (build.gap(f, w, v), build.squared_distance(w, v));
-            let half = build.scope.graph.fraction(1, 2);
+            let (gap, distance) = (build.term(GAP)?, build.term(SQUARED_DISTANCE)?);
             let rate = build.scope.graph.mul(half, mu);
             let growth = build.scope.graph.mul(rate, distance);
-            Sides { left: build.along_difference(f, w, v), right: build.scope.graph.add(gap, growth) }
+            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.scope.graph.add(gap, growth) }
         }
         ClaimKind::Pl => {
-            let (mu, f_star) = (build.constant("mu")?, build.constant("f_star")?);
-            let at_w = build.scope.at(f, w);
+            let (mu, f_star, at_w) = (build.constant("mu")?, build.constant("f_star")?, build.term(AT_W)?);
             let gap = build.scope.graph.sub(at_w, f_star);
-            let two = build.scope.graph.integer(2);
             let rate = build.scope.graph.mul(two, mu);
-            Sides { left: build.squared_gradient(f, w), right: build.scope.graph.mul(rate, gap) }
+            Sides { left: build.term(SQUARED_GRADIENT)?, right: build.scope.graph.mul(rate, gap) }
         }
         ClaimKind::WeaklyQuasiConvex => {
-            let (tau, gap) = (build.constant("tau")?, build.gap(f, w, v));
-            Sides { left: build.along_difference(f, w, v), right: build.scope.graph.mul(tau, gap) }
+            let (tau, gap) = (build.constant("tau")?, build.term(GAP)?);
+            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.scope.graph.mul(tau, gap) }
         }
         ClaimKind::OnePointConvex | ClaimKind::RestrictedSecant => {
-            let (mu, distance) = (build.constant("mu")?, build.squared_distance(w, v));
-            Sides { left: build.along_difference(f, w, v), right: build.scope.graph.mul(mu, distance) }
+            let (mu, distance) = (build.constant("mu")?, build.term(SQUARED_DISTANCE)?);
+            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.scope.graph.mul(mu, distance) }
         }
         ClaimKind::ErrorBound => {
-            let (mu, distance) = (build.constant("mu")?, build.distance(w, v));
-            Sides { left: build.gradient_norm(f, w), right: build.scope.graph.mul(mu, distance) }
+            let (mu, distance) = (build.constant("mu")?, build.term(DISTANCE)?);
+            Sides { left: build.term(GRADIENT_NORM)?, right: build.scope.graph.mul(mu, distance) }
         }
         ClaimKind::QuadraticGrowth => {
-            let (mu, f_star) = (build.constant("mu")?, build.constant("f_star")?);
-            let at_w = build.scope.at(f, w);
-            let distance = build.squared_distance(w, v);
-            let half = build.scope.graph.fraction(1, 2);
+            let (mu, f_star, at_w) = (build.constant("mu")?, build.constant("f_star")?, build.term(AT_W)?);
+            let distance = build.term(SQUARED_DISTANCE)?;
             let rate = build.scope.graph.mul(half, mu);
-            Sides {
-                left: build.scope.graph.sub(at_w, f_star),
-                right: build.scope.graph.mul(rate, distance),
-            }
+            let left = build.scope.graph.sub(at_w, f_star);
+            Sides { left, right: build.scope.graph.mul(rate, distance) }
         }
         ClaimKind::Smooth => {
-            let (bound, distance) = (build.constant("L")?, build.distance(w, v));
-            let (at_w, at_v) = (build.scope.gradient_at(f, w), build.scope.gradient_at(f, v));
-            let difference = build.scope.graph.sub(at_w, at_v);
-            Sides {
-                left: build.scope.graph.mul(bound, distance),
-                right: build.scope.graph.norm(difference),
-            }
+            let (bound, distance) = (build.constant("L")?, build.term(DISTANCE)?);
+            let right = build.term("norm(grad(F)(w) - grad(F)(v))")?;
+            Sides { left: build.scope.graph.mul(bound, distance), right }
         }
-        ClaimKind::Lipschitz => Sides { left: build.constant("G")?, right: build.gradient_norm(f, w) },
+        ClaimKind::Lipschitz => Sides { left: build.constant("G")?, right: build.term(GRADIENT_NORM)? },
         ClaimKind::ProxySmooth => {
             let (g, bound) = (build.value("g", Input::W)?, build.constant("L")?);
-            Sides { left: build.scope.graph.mul(bound, g), right: build.squared_gradient(f, w) }
+            Sides { left: build.scope.graph.mul(bound, g), right: build.term(SQUARED_GRADIENT)? }
         }
         ClaimKind::Kl => {
             let (theta, mu) = (build.constant("theta")?, build.constant("mu")?);
-            let f_star = build.constant("f_star")?;
-            let at_w = build.scope.at(f, w);
+            let (f_star, at_w) = (build.constant("f_star")?, build.term(AT_W)?);
             let gap = build.scope.graph.sub(at_w, f_star);
             let power = build.power("theta", gap, theta)?;
-            Sides { left: build.gradient_norm(f, w), right: build.scope.graph.mul(mu, power) }
+            Sides { left: build.term(GRADIENT_NORM)?, right: build.scope.graph.mul(mu, power) }
         }
     })
 }
+
+/// Terms of the inequalities, as expressions of the function `F` that the claim names.
+const ALONG_DIFFERENCE: &str = "dot(grad(F)(w), w - v)";
+const GAP: &str = "F(w) - F(v)";
+const AT_W: &str = "F(w)";
+const SQUARED_GRADIENT: &str = "sum(grad(F)(w)^2)";
+const GRADIENT_NORM: &str = "norm(grad(F)(w))";
+const SQUARED_DISTANCE: &str = "sum((w - v)^2)";
+const DISTANCE: &str = "norm(w - v)";
 
 /// The pieces that the kinds are made of.
 struct Build<'a, 's> {
@@ -186,19 +172,28 @@ impl Build<'_, '_> {
         &self.case.claim.fields[field]
     }
 
-    /// The root of the named function, a scalar.
-    fn function(&mut self, field: &str) -> Result<NodeId, Diagnostic> {
+    /// Checks that the field names a defined function with scalar values.
+    fn require_scalar_function(&mut self, field: &str) -> Result<(), Diagnostic> {
         let text = self.text(field).clone();
         let root = self.scope.function(text.value.trim()).ok_or_else(|| {
             let names: Vec<&str> = self.case.define.keys().map(String::as_str).collect();
             self.case.diagnose(
                 &text,
                 0..text.value.len(),
-                &format!("`{}` is not a defined function", text.value.trim()),
+                format!("`{}` is not a defined function", text.value.trim()),
                 Some(format!("one of the definitions: {}", names.join(", "))),
             )
         })?;
-        self.scalar(&text, root)
+        self.scalar(&text, root).map(|_| ())
+    }
+
+    /// One of the terms above, for the claim's `f`.
+    fn term(&mut self, template: &str) -> Result<NodeId, Diagnostic> {
+        let text = self.text("f").clone();
+        let expression = template.replace('F', text.value.trim());
+        self.scope.elaborate(&expression, Context::Claim { at: Input::W }).map_err(|error| {
+            self.case.diagnose(&text, 0..text.value.len(), error.message, error.expected)
+        })
     }
 
     /// A name or an expression, at the given point, a scalar.
@@ -225,39 +220,7 @@ impl Build<'_, '_> {
             return Ok(node);
         }
         let message = format!("`{}` has shape {shape:?}", text.value.trim());
-        Err(self.case.diagnose(text, 0..text.value.len(), &message, Some("a scalar".to_owned())))
-    }
-
-    /// `<grad f(w), w - v>`
-    fn along_difference(&mut self, f: NodeId, w: NodeId, v: NodeId) -> NodeId {
-        let direction = self.scope.graph.sub(w, v);
-        self.scope.derivative_along(f, w, direction)
-    }
-
-    /// `f(w) - f(v)`
-    fn gap(&mut self, f: NodeId, w: NodeId, v: NodeId) -> NodeId {
-        let (at_w, at_v) = (self.scope.at(f, w), self.scope.at(f, v));
-        self.scope.graph.sub(at_w, at_v)
-    }
-
-    fn squared_gradient(&mut self, f: NodeId, w: NodeId) -> NodeId {
-        let gradient = self.scope.gradient_at(f, w);
-        self.scope.graph.squared_norm(gradient)
-    }
-
-    fn gradient_norm(&mut self, f: NodeId, w: NodeId) -> NodeId {
-        let squared = self.squared_gradient(f, w);
-        self.scope.graph.unary(Unary::Sqrt, squared)
-    }
-
-    fn squared_distance(&mut self, w: NodeId, v: NodeId) -> NodeId {
-        let difference = self.scope.graph.sub(w, v);
-        self.scope.graph.squared_norm(difference)
-    }
-
-    fn distance(&mut self, w: NodeId, v: NodeId) -> NodeId {
-        let squared = self.squared_distance(w, v);
-        self.scope.graph.unary(Unary::Sqrt, squared)
+        Err(self.case.diagnose(text, 0..text.value.len(), message, Some("a scalar".to_owned())))
     }
 
     /// `x^exponent` for a rational exponent with small numerator and denominator.

@@ -69,30 +69,31 @@ impl Claim {
             names.push((name.clone(), node));
         }
         for (name, array) in &case.data {
-            let node = scope.add_data(name, &array.shape, array.values.clone());
+            let node = scope
+                .add_data(name, &array.shape, array.values.clone())
+                .map_err(|error| case.fault(&array.at, error.message))?;
             names.push((name.clone(), node));
         }
-        let mut blocks: Vec<(String, Vec<usize>)> =
-            case.parameters.iter().map(|(name, shape)| (name.clone(), shape.value.clone())).collect();
+        let mut blocks: Vec<(String, Vec<usize>)> = Vec::new();
+        for (name, shape) in &case.parameters {
+            scope.add_block(name, &shape.value).map_err(|error| case.fault(&shape.at, error.message))?;
+            blocks.push((name.clone(), shape.value.clone()));
+        }
         if let Some(spec) = &case.model {
-            let model = models::build(&spec.value.kind, &spec.value.options)
-                .map_err(|error| case.fault(&spec.at, &format!("model.{}: {}", error.path, error.message)))?;
+            let model = models::build(&spec.value.kind, &spec.value.options).map_err(|error| {
+                let at = case.model_option(&error.path).unwrap_or_else(|| spec.at.clone());
+                case.fault(&at, error.message)
+            })?;
+            let offset = scope.dimension;
             for (name, shape) in model.blocks() {
-                if case.constants.contains_key(&name)
-                    || case.data.contains_key(&name)
-                    || case.define.contains_key(&name)
-                    || case.parameters.contains_key(&name)
-                {
-                    let message = format!("the model declares a block `{name}`, and so does the case");
-                    return Err(case.fault(&spec.at, &message));
-                }
+                scope.add_block(&name, &shape).map_err(|error| {
+                    case.fault(&spec.at, format!("block `{name}` of the model: {}", error.message))
+                })?;
                 blocks.push((name, shape));
             }
-            scope.add_model(models::captured(model, blocks_size(&case_blocks(case))));
+            scope.add_model(models::callable(model, offset));
         }
-        for (name, shape) in &blocks {
-            scope.add_block(name, shape);
-        }
+        scope.announced.extend(case.define.keys().chain(case.constants.keys()).cloned());
         let dimension = scope.dimension;
         if dimension == 0 {
             return Err(case.fault(&case.claim.at, "the case declares no parameters"));
@@ -111,8 +112,11 @@ impl Claim {
         let reference = kinds::sides(case, &mut scope)?;
         let reference_slack = scope.graph.sub(reference.left, reference.right);
         scope.gradients = Gradients::Own;
-        let prerequisites: Vec<NodeId> =
-            scope.requests.clone().iter().map(|request| scope.at(request.function, request.point)).collect();
+        let prerequisites = scope
+            .requests
+            .iter()
+            .map(|request| scope.graph.substitute(request.function, &[(Input::W, request.point)]))
+            .collect();
 
         let tolerance = tolerance(case, &mut scope)?;
         let speaks_of_v = {
@@ -172,15 +176,6 @@ impl Claim {
         roots.extend(&self.prerequisites);
         roots
     }
-}
-
-/// The blocks that the case itself declares.
-fn case_blocks(case: &Case) -> Vec<(String, Vec<usize>)> {
-    case.parameters.iter().map(|(name, shape)| (name.clone(), shape.value.clone())).collect()
-}
-
-fn blocks_size(blocks: &[(String, Vec<usize>)]) -> usize {
-    blocks.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum()
 }
 
 fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Diagnostic> {

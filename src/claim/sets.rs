@@ -10,6 +10,7 @@ use crate::case::{BoxSpec, Case, Location, SetSpec, SideSpec, TensorSpec, Text};
 use crate::diagnostic::Diagnostic;
 use crate::eval::exact::exact_values;
 use crate::expr::{Context, Scope};
+use crate::graph::op::Input;
 use crate::graph::{NodeId, size};
 
 type Blocks = [(String, Vec<usize>)];
@@ -26,15 +27,10 @@ pub(super) fn region(
     let mut constraints = Vec::new();
     let mut constraint_speaks_of_v = false;
     for text in &spec.constraints {
-        let context = Context::Claim { at: crate::graph::op::Input::W };
+        let context = Context::Claim { at: Input::W };
         let (left, right) = scope.elaborate_inequality(&text.value, context).map_err(place(case, text))?;
         let difference = scope.graph.sub(left, right);
-        if !scope.graph.shape(difference).is_empty() {
-            let message = format!("the two sides have shape {:?}", scope.graph.shape(difference));
-            let expected = Some("two scalars".to_owned());
-            return Err(case.diagnose(text, 0..text.value.len(), &message, expected));
-        }
-        let depends = scope.graph.depends_on(crate::graph::op::Input::V);
+        let depends = scope.graph.depends_on(Input::V);
         constraint_speaks_of_v |= depends[difference.index()];
         constraints.push(difference);
     }
@@ -62,7 +58,7 @@ fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Res
             if !(value.lo >= 0.0 && value.hi.is_finite()) {
                 let message = format!("the radius is {}", value.midpoint());
                 let expected = Some("a finite number that is not negative".to_owned());
-                return Err(case.diagnose(radius, 0..radius.value.len(), &message, expected));
+                return Err(case.diagnose(radius, 0..radius.value.len(), message, expected));
             }
             check_finite(case, scope, center, &spec.at)?;
             Ok(Set::Ball { center, radius: node })
@@ -78,7 +74,7 @@ fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Res
 fn check_finite(case: &Case, scope: &Scope, node: NodeId, at: &Location) -> Result<(), Diagnostic> {
     let bad = float_values(&scope.graph, node).iter().position(|x| !x.is_finite());
     match bad {
-        Some(coordinate) => Err(case.fault(at, &format!("coordinate {coordinate} is not a finite number"))),
+        Some(coordinate) => Err(case.fault(at, format!("coordinate {coordinate} is not a finite number"))),
         None => Ok(()),
     }
 }
@@ -95,19 +91,19 @@ fn check_box(case: &Case, scope: &Scope, lo: NodeId, hi: NodeId, at: &Location) 
     };
     match empty {
         Some(coordinate) => {
-            Err(case.fault(at, &format!("the box has no points: bounds of coordinate {coordinate} are the wrong way round")))
+            Err(case.fault(at, format!("the box has no points: bounds of coordinate {coordinate} are the wrong way round")))
         }
         None => Ok(()),
     }
 }
 
 fn constant(case: &Case, scope: &mut Scope, text: &Text) -> Result<NodeId, Diagnostic> {
-    let node = scope.elaborate(&text.value, Context::Constant).map_err(place(case, text))?;
+    let node = scope.elaborate(&text.value, Context::Data).map_err(place(case, text))?;
     if scope.graph.shape(node).is_empty() {
         return Ok(node);
     }
     let message = format!("this has shape {:?}", scope.graph.shape(node));
-    Err(case.diagnose(text, 0..text.value.len(), &message, Some("a scalar".to_owned())))
+    Err(case.diagnose(text, 0..text.value.len(), message, Some("a scalar".to_owned())))
 }
 
 /// The two bounds as nodes of shape `[p]`.
@@ -129,7 +125,7 @@ fn box_bounds(
                 if pairs.len() != dimension {
                     let message =
                         format!("{} pairs for {dimension} parameters ({})", pairs.len(), describe(blocks));
-                    return Err(case.fault(at, &message));
+                    return Err(case.fault(at, message));
                 }
                 let entries: Result<Vec<NodeId>, Diagnostic> =
                     pairs.iter().map(|pair| constant(case, scope, &pair[index])).collect();
@@ -140,12 +136,12 @@ fn box_bounds(
                     by_name.iter().find(|(name, _)| blocks.iter().all(|(block, _)| block != *name))
                 {
                     let message = format!("no parameter block is called `{name}` ({})", describe(blocks));
-                    return Err(case.fault(&pair.at, &message));
+                    return Err(case.fault(&pair.at, message));
                 }
                 let mut parts = Vec::new();
                 for (name, shape) in blocks {
                     let Some(pair) = by_name.get(name) else {
-                        return Err(case.fault(at, &format!("block `{name}` has no bounds")));
+                        return Err(case.fault(at, format!("block `{name}` has no bounds")));
                     };
                     let bound = constant(case, scope, &pair.value[index])?;
                     parts.push(scope.graph.broadcast_to(bound, &[size(shape)]));
@@ -186,13 +182,13 @@ fn point(
         let mut parts = Vec::new();
         for (name, shape) in blocks {
             let Some(part) = by_name.get(name) else {
-                return Err(case.fault(&case.region.at, &format!("block `{name}` is missing in the point")));
+                return Err(case.fault(&case.region.at, format!("block `{name}` is missing in the point")));
             };
             parts.push(tensor(case, scope, part, shape, name)?);
         }
         if let Some(name) = by_name.keys().find(|name| blocks.iter().all(|(block, _)| block != *name)) {
             let message = format!("no parameter block is called `{name}` ({})", describe(blocks));
-            return Err(case.fault(&case.region.at, &message));
+            return Err(case.fault(&case.region.at, message));
         }
         return Ok(scope.graph.concat(&parts, 0));
     }
@@ -215,11 +211,11 @@ fn tensor(
     let expected = format!("{wanted:?} of `{name}`, [{length}], or one number");
     match spec {
         TensorSpec::Expression(text) => {
-            let node = scope.elaborate(&text.value, Context::Constant).map_err(place(case, text))?;
+            let node = scope.elaborate(&text.value, Context::Data).map_err(place(case, text))?;
             let shape = scope.graph.shape(node).to_vec();
             if !fits(&shape) {
                 let message = format!("this point has shape {shape:?}");
-                return Err(case.diagnose(text, 0..text.value.len(), &message, Some(expected)));
+                return Err(case.diagnose(text, 0..text.value.len(), message, Some(expected)));
             }
             Ok(if shape.is_empty() {
                 scope.graph.broadcast_to(node, &[length])
@@ -229,7 +225,7 @@ fn tensor(
         }
         TensorSpec::Array { shape, entries, at } => {
             if !fits(shape) {
-                return Err(case.fault(at, &format!("this point has shape {shape:?}; expected {expected}")));
+                return Err(case.fault(at, format!("this point has shape {shape:?}; expected {expected}")));
             }
             let entries: Result<Vec<NodeId>, Diagnostic> =
                 entries.iter().map(|text| constant(case, scope, text)).collect();

@@ -23,7 +23,7 @@ impl Schema {
     /// Runs it.
     pub fn run(self, printer: &Printer) -> Result<u8, Error> {
         let text = match self.format {
-            Format::Case => crate::case::schema::text(),
+            Format::Case => crate::case::schema::case().as_value().to_string(),
         };
         printer.result(&text).map(|()| 0)
     }

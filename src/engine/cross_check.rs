@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::points::{Draw, Points};
 use super::{Failure, Options};
 use crate::burn::executor::{Backend, Executor};
-use crate::burn::ops::REWRITTEN;
+use crate::burn::REWRITTEN;
 use crate::claim::Claim;
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
