@@ -3,4 +3,5 @@
 //! Data flows one way: case, claim, graph, engines, certificate, report. See `docs/architecture.md`.
 
 pub mod eval;
+pub mod expr;
 pub mod graph;
