@@ -3,6 +3,7 @@
 //!
 //! Burn is the reference against which our own gradients are held; no verdict rests on it.
 
+pub mod capture;
 pub mod executor;
 mod ops;
 
