@@ -322,11 +322,10 @@ pub fn unary(graph: &mut Graph, op: Unary, x: NodeId) -> Result<NodeId, String> 
 /// `exp(exponent * log(base))`, which needs `base > 0`. The power of a square root of squares, such
 /// as `norm(x)^2`, is taken of the squares: `sqrt(s)^c = s^(c/2)` for `s >= 0`.
 pub fn power(graph: &mut Graph, base: NodeId, exponent: NodeId) -> Result<NodeId, String> {
+    if base == euler(graph) {
+        return Ok(graph.unary(Unary::Exp, exponent));
+    }
     let Some(value) = graph.as_rational(exponent).cloned() else {
-        let e = euler(graph);
-        if base == e {
-            return Ok(graph.unary(Unary::Exp, exponent));
-        }
         return power_by_log(graph, base, exponent);
     };
     let (root, value) = match root_of_squares(graph, base) {
@@ -340,10 +339,7 @@ pub fn power(graph: &mut Graph, base: NodeId, exponent: NodeId) -> Result<NodeId
         .ok()
         .filter(|&den| den <= MAX_POWER);
     match (num, den) {
-        (Some(num), Some(den)) => {
-            unary(graph, Unary::Pow(Exponent { num, den }), root)?;
-            Ok(graph.pow(root, num, den))
-        }
+        (Some(num), Some(den)) => unary(graph, Unary::Pow(Exponent { num, den }), root),
         _ if value.is_int() => Err(format!("an integer exponent is at most {MAX_POWER} in size")),
         _ => power_by_log(graph, base, exponent),
     }

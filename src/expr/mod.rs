@@ -7,6 +7,8 @@
 pub mod ast;
 pub mod elaborate;
 pub mod functions;
+mod index;
+mod latex;
 pub mod lexer;
 pub mod parser;
 pub mod scope;
@@ -16,6 +18,7 @@ use std::ops::Range;
 
 pub use ast::{Expr, Inequality, Relation};
 pub use functions::{FUNCTIONS, FunctionRow};
+pub use latex::latex;
 pub use parser::{parse, parse_inequality};
 pub use scope::{Context, Gradients, Scope};
 
