@@ -17,9 +17,13 @@ fn scope() -> Scope {
     let mut scope = Scope::new();
     scope.add_constant("c", "0.1").unwrap();
     scope.add_constant("n", "30*c").unwrap();
-    scope.add_data("x", &[2, 3], Arc::from([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])).unwrap();
+    scope
+        .add_data("x", &[2, 3], Arc::from([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
+        .unwrap();
     scope.add_data("y", &[2], Arc::from([1.0, -1.0])).unwrap();
-    scope.add_data("m", &[2, 2], Arc::from([1.0, 2.0, 3.0, 4.0])).unwrap();
+    scope
+        .add_data("m", &[2, 2], Arc::from([1.0, 2.0, 3.0, 4.0]))
+        .unwrap();
     scope.add_block("A", &[2, 2]).unwrap();
     scope.define("f", "norm(A)^2 / 2").unwrap();
     scope.define("q", "A @ y").unwrap();
@@ -38,12 +42,17 @@ fn evaluate(scope: &Scope, root: NodeId) -> Vec<f64> {
 #[track_caller]
 fn check(context: Context, text: &str, shape: &[usize], expected: &[f64]) {
     let mut scope = scope();
-    let root = scope.elaborate(text, context).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let root = scope
+        .elaborate(text, context)
+        .unwrap_or_else(|error| panic!("{text}: {error}"));
     assert_eq!(scope.graph.shape(root), shape, "{text}");
     let values = evaluate(&scope, root);
     assert_eq!(values.len(), expected.len(), "{text}");
     for (value, expected) in values.iter().zip(expected) {
-        assert!((value - expected).abs() <= 1e-13 * (1.0 + expected.abs()), "{text}: {values:?}");
+        assert!(
+            (value - expected).abs() <= 1e-13 * (1.0 + expected.abs()),
+            "{text}: {values:?}"
+        );
     }
 }
 
@@ -58,10 +67,14 @@ fn refused(context: Context, text: &str, at: &str, message: &str) -> ExprError {
 #[test]
 fn arithmetic_is_exact() {
     let mut scope = scope();
-    let root = scope.elaborate("(c + 0.2 - 0.3)/7 + 1/3 + n^-2", Context::Constant).unwrap();
+    let root = scope
+        .elaborate("(c + 0.2 - 0.3)/7 + 1/3 + n^-2", Context::Constant)
+        .unwrap();
     // 0 + 1/3 + 1/9
     assert_eq!(scope.graph.as_rational(root).unwrap().to_string(), "4/9");
-    let root = scope.elaborate("-2^2 + 2^3^0 + 4^(1/2)", Context::Constant).unwrap();
+    let root = scope
+        .elaborate("-2^2 + 2^3^0 + 4^(1/2)", Context::Constant)
+        .unwrap();
     // -4 + 2 + 2
     assert_eq!(scope.graph.as_rational(root).unwrap().to_string(), "0");
 }
@@ -75,7 +88,12 @@ fn broadcasting_and_products() {
     check(W, "y @ y", &[], &[2.0]);
     check(W, "y @ x", &[3], &[-3.0, -3.0, -3.0]);
     check(W, "x @ x.T", &[2, 2], &[14.0, 32.0, 32.0, 77.0]);
-    check(W, "reshape(concat(m, m), 2, 2, 2) @ y", &[2, 2], &[-1.0, -1.0, -1.0, -1.0]);
+    check(
+        W,
+        "reshape(concat(m, m), 2, 2, 2) @ y",
+        &[2, 2],
+        &[-1.0, -1.0, -1.0, -1.0],
+    );
     check(W, "dot(m, m)", &[], &[30.0]);
     check(W, "m / 2 - m", &[2, 2], &[-0.5, -1.0, -1.5, -2.0]);
 }
@@ -106,8 +124,18 @@ fn reductions_and_moves() {
     check(W, "max(y, 0)", &[2], &[1.0, 0.0]);
     check(W, "min(m, 2)", &[2, 2], &[1.0, 2.0, 2.0, 2.0]);
     check(W, "norm(m)^2", &[], &[30.0]);
-    check(W, "norm([3, 4])".replace("[3, 4]", "concat(3, 4)").as_str(), &[], &[5.0]);
-    check(W, "concat(m, x[:, :1], axis=1)", &[2, 3], &[1.0, 2.0, 1.0, 3.0, 4.0, 4.0]);
+    check(
+        W,
+        "norm([3, 4])".replace("[3, 4]", "concat(3, 4)").as_str(),
+        &[],
+        &[5.0],
+    );
+    check(
+        W,
+        "concat(m, x[:, :1], axis=1)",
+        &[2, 3],
+        &[1.0, 2.0, 1.0, 3.0, 4.0, 4.0],
+    );
     check(W, "reshape(x, 3, 2)", &[3, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
 }
 
@@ -118,13 +146,33 @@ fn functions_have_their_values() {
     check(W, "log_sigmoid(0)", &[], &[-log2]);
     check(W, "sigmoid(log(3))", &[], &[0.75]);
     check(W, "leaky_relu(y, c)", &[2], &[1.0, -0.1]);
-    check(W, "relu(y) + step(y) + sign(y) + leaky_step(y, c)", &[2], &[4.0, -0.9]);
+    check(
+        W,
+        "relu(y) + step(y) + sign(y) + leaky_step(y, c)",
+        &[2],
+        &[4.0, -0.9],
+    );
     check(W, "logsumexp(concat(log(1), log(2), log(5)))", &[], &[8f64.ln()]);
     check(W, "logsumexp(log(m), 0)", &[2], &[4f64.ln(), 6f64.ln()]);
-    check(W, "softmax(log(m))", &[2, 2], &[1.0 / 3.0, 2.0 / 3.0, 3.0 / 7.0, 4.0 / 7.0]);
-    check(W, "exp(log_softmax(log(m), 0))", &[2, 2], &[0.25, 1.0 / 3.0, 0.75, 2.0 / 3.0]);
+    check(
+        W,
+        "softmax(log(m))",
+        &[2, 2],
+        &[1.0 / 3.0, 2.0 / 3.0, 3.0 / 7.0, 4.0 / 7.0],
+    );
+    check(
+        W,
+        "exp(log_softmax(log(m), 0))",
+        &[2, 2],
+        &[0.25, 1.0 / 3.0, 0.75, 2.0 / 3.0],
+    );
     // Phi(1) = 0.841344746068542948585...
-    check(W, "gelu(y)", &[2], &[0.841_344_746_068_542_9, -0.158_655_253_931_457_05]);
+    check(
+        W,
+        "gelu(y)",
+        &[2],
+        &[0.841_344_746_068_542_9, -0.158_655_253_931_457_05],
+    );
     check(W, "e^2 - exp(2) + cos(pi)", &[], &[-1.0]);
     check(W, "2^y", &[2], &[2.0, 0.5]);
     check(W, "abs(y)^pi", &[2], &[1.0, 1.0]);
@@ -172,21 +220,33 @@ fn gradients_of_a_quadratic_are_the_point() {
 #[test]
 fn a_gradient_along_a_direction_is_never_built() {
     let mut scope = Scope::new();
-    scope.add_data("x", &[3, 2], Arc::from([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])).unwrap();
+    scope
+        .add_data("x", &[3, 2], Arc::from([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
+        .unwrap();
     scope.add_block("b", &[2]).unwrap();
     scope.define("f", "sum(tanh(x @ b))").unwrap();
-    let root = scope.elaborate("dot(2*grad(f)(w) - grad(f)(v), w - v)", W).unwrap();
+    let root = scope
+        .elaborate("dot(2*grad(f)(w) - grad(f)(v), w - v)", W)
+        .unwrap();
     let needed = scope.graph.reachable(&[root]);
     // the gradient would multiply by the transposed data
     let transposed = |id: &NodeId| matches!(scope.graph.node(*id).op, Op::Permute(_));
-    assert!(!scope.graph.ids().filter(|id| needed[id.index()]).any(|id| transposed(&id)));
+    assert!(
+        !scope
+            .graph
+            .ids()
+            .filter(|id| needed[id.index()])
+            .any(|id| transposed(&id))
+    );
 }
 
 #[test]
 fn an_outside_engine_is_asked_once_for_each_gradient() {
     let mut scope = scope();
     scope.gradients = Gradients::External;
-    let root = scope.elaborate("dot(grad(f)(w), w - v) + norm(grad(f)(w)) + sum(grad(f)(v))", W).unwrap();
+    let root = scope
+        .elaborate("dot(grad(f)(w), w - v) + norm(grad(f)(w)) + sum(grad(f)(v))", W)
+        .unwrap();
     let function = scope.function("f").unwrap();
     let (w, v) = (scope.graph.input(Input::W, 4), scope.graph.input(Input::V, 4));
     let request = |point| GradientRequest { function, point };
@@ -194,7 +254,10 @@ fn an_outside_engine_is_asked_once_for_each_gradient() {
     let mut evaluator = Evaluator::new(&scope.graph, &[root], FloatArithmetic);
     let first = [3.0, 0.0, 0.0, 4.0];
     let second = [1.0, 1.0, 1.0, 0.0];
-    let gradients = [(Input::Gradient(0), &first[..]), (Input::Gradient(1), &second[..])];
+    let gradients = [
+        (Input::Gradient(0), &first[..]),
+        (Input::Gradient(1), &second[..]),
+    ];
     evaluator.run(&[(Input::W, &AT_W), (Input::V, &AT_V), gradients[0], gradients[1]]);
     // (3*1 + 4*3) + 5 + 3
     assert_eq!(evaluator.root(0), [23.0]);
@@ -204,9 +267,15 @@ fn an_outside_engine_is_asked_once_for_each_gradient() {
 fn inequalities_read_first_at_least_second() {
     let mut scope = scope();
     let (large, small) = scope.elaborate_inequality("f(w) <= 2", W).unwrap();
-    assert_eq!((evaluate(&scope, large), evaluate(&scope, small)), (vec![2.0], vec![19.5]));
+    assert_eq!(
+        (evaluate(&scope, large), evaluate(&scope, small)),
+        (vec![2.0], vec![19.5])
+    );
     let (large, small) = scope.elaborate_inequality("f(w) >= 2", W).unwrap();
-    assert_eq!((evaluate(&scope, large), evaluate(&scope, small)), (vec![19.5], vec![2.0]));
+    assert_eq!(
+        (evaluate(&scope, large), evaluate(&scope, small)),
+        (vec![19.5], vec![2.0])
+    );
     let error = scope.elaborate_inequality("2 <= w", W).unwrap_err();
     assert_eq!((error.span, error.expected.as_deref()), (5..6, Some("a scalar")));
 }
@@ -226,7 +295,10 @@ fn a_model_is_called() {
     let mut evaluator = Evaluator::new(&other.graph, &[root], FloatArithmetic);
     evaluator.run(&[(Input::V, &[1.0, -1.0])]);
     assert_eq!(evaluator.root(0), [9.0, -12.0]);
-    assert_eq!(scope.elaborate("model(x)", W).unwrap_err().message, "the case has no model");
+    assert_eq!(
+        scope.elaborate("model(x)", W).unwrap_err().message,
+        "the case has no model"
+    );
 }
 
 #[test]
@@ -235,8 +307,8 @@ fn errors_say_what_and_where() {
     refused(W, "m + x", "m + x", "[2, 2] and [2, 3]");
     refused(W, "2 @ m", "2 @ m", "write `*`");
     refused(W, "dot(m, x)", "dot(m, x)", "[2, 2] and [2, 3]");
-    refused(W, "1 + smu(x)", "smu", "perhaps `sum`");
-    refused(W, "softpuls(y)", "softpuls", "perhaps `softplus`");
+    refused(W, "1 + smu(x)", "smu", "did you mean `sum`");
+    refused(W, "softpuls(y)", "softpuls", "did you mean `softplus`");
     refused(W, "sum", "sum", "is a function");
     refused(W, "sum(x, 0, 1)", "sum(x, 0, 1)", "3 arguments");
     refused(W, "sum(x, 2)", "sum(x, 2)", "no axis 2");
@@ -256,7 +328,12 @@ fn errors_say_what_and_where() {
     refused(W, "grad(x)(w)", "x", "not a function");
     refused(W, "x(w)", "x", "not a function");
     refused(W, "reshape(x, 4)", "reshape(x, 4)", "[2, 3] into [4]");
-    refused(W, "reshape(1, 5000, 5000)", "reshape(1, 5000, 5000)", "more than 16777216 entries");
+    refused(
+        W,
+        "reshape(1, 5000, 5000)",
+        "reshape(1, 5000, 5000)",
+        "more than 16777216 entries",
+    );
     refused(W, "concat(m, y)", "concat(m, y)", "[2, 2] and [2]");
     refused(W, "w^100001", "w^100001", "at most 10000");
     refused(Context::Definition, "1 + v", "v", "function of `w` alone");
@@ -269,11 +346,22 @@ fn errors_say_what_and_where() {
 #[test]
 fn names_are_checked() {
     let mut scope = scope();
-    for name in FUNCTIONS.iter().map(|row| row.name).chain(["w", "v", "pi", "e", "grad", "model"]) {
-        assert!(scope.check_name(name).unwrap_err().message.contains("reserved"), "{name}");
+    for name in FUNCTIONS
+        .iter()
+        .map(|row| row.name)
+        .chain(["w", "v", "pi", "e", "grad", "model"])
+    {
+        assert!(
+            scope.check_name(name).unwrap_err().message.contains("reserved"),
+            "{name}"
+        );
     }
     for name in ["", "2x", "a-b", "é", &"n".repeat(65)] {
-        assert_eq!(scope.check_name(name).unwrap_err().message, "this cannot be a name", "{name}");
+        assert_eq!(
+            scope.check_name(name).unwrap_err().message,
+            "this cannot be a name",
+            "{name}"
+        );
     }
     assert!(scope.check_name("f").unwrap_err().message.contains("twice"));
     assert!(scope.check_name("_beta2").is_ok());
@@ -313,4 +401,37 @@ fn hostile_expressions_end_in_errors() {
     let chain = format!("w{}", " + 2*grad(f)(w)".repeat(5_000));
     let root = scope.elaborate(&chain, W).unwrap();
     assert_eq!(evaluate(&scope, root)[3], 5.0 * 10_001.0);
+}
+
+#[test]
+fn the_reference_lists_every_function_and_limit() {
+    use proxycert::expr::{
+        MAX_DIGITS, MAX_ENTRIES, MAX_EXPONENT, MAX_NAME, MAX_NESTING, MAX_NODES, MAX_POWER,
+    };
+    use proxycert::expr::{MAX_RANK, MAX_TOKENS};
+    let reference = include_str!("../docs/expressions.md");
+    for row in FUNCTIONS {
+        let line = format!("| `{}({})` | {} |\n", row.name, row.arguments, row.summary);
+        assert!(
+            reference.contains(&line),
+            "docs/expressions.md lacks the line\n{line}"
+        );
+    }
+    let sizes = [
+        MAX_TOKENS,
+        MAX_NESTING,
+        MAX_DIGITS,
+        MAX_EXPONENT,
+        MAX_NAME,
+        MAX_RANK,
+        MAX_NODES,
+    ];
+    for limit in sizes.into_iter().chain([MAX_POWER as usize]) {
+        assert!(
+            reference.contains(&format!(" {limit} ")),
+            "docs/expressions.md lacks the limit {limit}"
+        );
+    }
+    assert_eq!(MAX_ENTRIES, 1 << 24);
+    assert!(reference.contains(" 2^24 "));
 }

@@ -11,7 +11,7 @@ use smallvec::{SmallVec, smallvec};
 use super::ast::{Call, Expr, ExprId, Infix, Kind};
 use super::functions::{self, FUNCTIONS, Function, check_shape, shape_text};
 use super::scope::{Binding, Context, Gradients, RESERVED, Scope};
-use super::{ExprError, MAX_NODES};
+use super::{ExprError, MAX_NODES, MAX_WALK};
 use crate::graph::op::{Binary, Input};
 use crate::graph::{GradientRequest, NodeId, size};
 
@@ -60,6 +60,10 @@ pub fn elaborate(scope: &mut Scope, expr: &Expr, context: Context) -> Result<Nod
                 span,
                 format!("the case needs more than {MAX_NODES} operations"),
             ));
+        }
+        if work.scope.walked > MAX_WALK {
+            let span = expr.node(id).span.clone();
+            return Err(ExprError::new(span, "the case applies its definitions too often"));
         }
         let value = work.value_of(id)?;
         work.values[id] = Some(value);
@@ -125,6 +129,7 @@ impl Elaboration<'_> {
         if point == graph.input(Input::W, self.scope.dimension) {
             root
         } else {
+            self.scope.walked += graph.len();
             graph.substitute(root, &[(Input::W, point)])
         }
     }
@@ -132,6 +137,7 @@ impl Elaboration<'_> {
     fn derivative_along(&mut self, term: Term, direction: NodeId) -> NodeId {
         let dimension = self.scope.dimension;
         let graph = &mut self.scope.graph;
+        self.scope.walked += graph.len();
         let derivative = if term.point == graph.input(Input::W, dimension) {
             graph.jvp(term.function, Input::W, direction)
         } else {
@@ -304,13 +310,17 @@ impl Elaboration<'_> {
         let error = ExprError::new(span, format!("unknown name `{name}`"));
         let known = self.scope.bindings.keys().map(String::as_str);
         let built_in = FUNCTIONS.iter().map(|row| row.name).chain(RESERVED);
+        // short names have many neighbours that nobody meant
+        let limit = (name.len() / 2).min(2);
         let nearest = known
             .chain(built_in)
             .map(|known| (distance(name, known), known))
-            .filter(|(distance, known)| *distance <= 2 && *distance < known.len().max(name.len()))
+            .filter(|(distance, _)| *distance <= limit)
             .min();
         match nearest {
-            Some((_, known)) => error.expecting(format!("perhaps `{known}`")),
+            Some((_, known)) => {
+                ExprError::new(error.span, format!("{}; did you mean `{known}`?", error.message))
+            }
             None => error,
         }
     }
@@ -514,17 +524,39 @@ impl Elaboration<'_> {
     }
 }
 
-/// Fewest insertions, deletions and replacements that turn one name into the other.
+/// Fewest insertions, deletions, replacements and swaps of neighbours that turn one name into the
+/// other (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn distances_between_names() {
+        for (a, b, expected) in [
+            ("sum", "sum", 0),
+            ("smu", "sum", 1),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }
-    row[b.len()]
 }

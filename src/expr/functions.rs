@@ -86,13 +86,12 @@ const fn plain(
     }
 }
 
-const fn along(name: &'static str, most: usize, summary: &'static str, function: Function) -> FunctionRow {
-    let arguments = if most == 1 { "x[, axis=k]" } else { "x[, k]" };
+const fn along(name: &'static str, summary: &'static str, function: Function) -> FunctionRow {
     FunctionRow {
         name,
-        arguments,
+        arguments: "x[, k]",
         fewest: 1,
-        most,
+        most: 2,
         axis: true,
         summary,
         function,
@@ -137,8 +136,8 @@ pub const FUNCTIONS: &[FunctionRow] = &[
         "s below zero, 1 above, every value between at zero",
         Function::Binary(Binary::LeakyStep),
     ),
-    along("sum", 2, "sum of all entries, or over axis k", Function::Sum),
-    along("mean", 2, "mean of all entries, or over axis k", Function::Mean),
+    along("sum", "sum of all entries, or over axis k", Function::Sum),
+    along("mean", "mean of all entries, or over axis k", Function::Mean),
     FunctionRow {
         name: "max",
         arguments: "x[, axis=k] or x, y",
@@ -159,19 +158,16 @@ pub const FUNCTIONS: &[FunctionRow] = &[
     },
     along(
         "logsumexp",
-        2,
         "log(sum(exp(x))) over all entries, or over axis k",
         Function::LogSumExp,
     ),
     along(
         "softmax",
-        2,
         "exp(x)/sum(exp(x)) along axis k, the last if not given",
         Function::Softmax,
     ),
     along(
         "log_softmax",
-        2,
         "log(softmax(x)) along axis k, the last if not given",
         Function::LogSoftmax,
     ),
@@ -449,8 +445,7 @@ fn reduce(graph: &mut Graph, op: Reduction, x: NodeId, axis: Option<usize>) -> N
     }
 }
 
-/// Builds the call of a function whose number of arguments has been checked. The error says which
-/// argument it is about, where it is about one.
+/// Builds the call of a function whose number of arguments has been checked.
 pub fn build(
     graph: &mut Graph,
     row: &FunctionRow,
