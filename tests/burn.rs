@@ -404,6 +404,24 @@ fn captured_functions_equal_the_functions() {
 }
 
 #[test]
+fn inputs_are_the_nodes_given() {
+    let mut graph = Graph::new();
+    let (w, v) = (graph.input(Input::W, 2), graph.input(Input::V, 2));
+    let same = capture(&mut graph, &[w, v], |inputs| inputs[1].tensor::<1>()).unwrap();
+    assert_eq!(same, v);
+    let difference = capture(&mut graph, &[w, v], |inputs| {
+        inputs[0].tensor::<1>() - inputs[1].tensor()
+    })
+    .unwrap();
+    assert_eq!(difference, graph.sub(w, v));
+    assert!(
+        capture(&mut graph, &[w], |inputs| inputs[0].tensor::<2>())
+            .unwrap_err()
+            .contains("rank")
+    );
+}
+
+#[test]
 fn what_cannot_be_captured_is_named() {
     let refused = |function: &dyn Fn(Tensor<2>) -> Tensor<2>| {
         let mut graph = Graph::new();
