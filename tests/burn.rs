@@ -8,7 +8,7 @@ use common::random_graph::{Choices, KINDS, random_graph};
 use proxycert::burn::REWRITTEN;
 use proxycert::burn::capture::capture;
 use proxycert::burn::executor::{Backend, Executor};
-use proxycert::burn::models::{build, capture_model, seeded_normals};
+use proxycert::burn::models::{build, callable, capture_model, seeded_normals};
 use proxycert::eval::float::FloatArithmetic;
 use proxycert::eval::tensor::Evaluator;
 use proxycert::graph::op::{Binary, Input, Reduction, Unary};
@@ -541,6 +541,19 @@ fn models_predict_what_is_derived_by_hand() {
     // softplus(0) = log 2, sigmoid(0) = 1/2
     let softplus = r#"{"inputs": 1, "activation": "softplus"}"#;
     assert_model("neuron", softplus, &[1.0], &[0.0], &[std::f64::consts::LN_2]);
+}
+
+#[test]
+fn a_model_reads_the_last_parameters() {
+    // w = (a, b, c): x * b + c at (9, 2, 1), x = (3, 4)
+    let model = callable(build("linear", &options(r#"{"inputs": 1}"#)).unwrap(), 1);
+    let mut graph = Graph::new();
+    let x = graph.data([3.0, 4.0].into(), &[2]);
+    let node = model(&mut graph, x).unwrap();
+    let executor = Executor::new(&graph, &[node], &[], Backend::Flex).unwrap();
+    assert_eq!(executor.run(&[9.0, 2.0, 1.0], None, 1).unwrap(), [vec![7.0, 9.0]]);
+    let wide = graph.data([3.0, 4.0].into(), &[1, 2]);
+    assert!(model(&mut graph, wide).unwrap_err().contains("[n, 1]"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Map, Value};
 
 use super::capture::capture;
+use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
 
 /// Largest number of entries of all blocks of a model together.
@@ -112,8 +113,8 @@ pub fn build(kind: &str, options: &Map<String, Value>) -> Result<Box<dyn Model>,
     Ok(model)
 }
 
-/// The node `model(x)`: `parameters` is the flat parameter, `x` a node of shape `[n, inputs]`. The
-/// result has shape `[n]` where the model has one output, else `[n, outputs]`.
+/// The node `model(x)`: `parameters` is the flat parameter, `x` a node of shape `[n, inputs]`, or `[n]`
+/// for one input. The result has shape `[n]` where the model has one output, else `[n, outputs]`.
 ///
 /// # Errors
 /// Shapes that do not fit, and those of [`capture`].
@@ -123,24 +124,18 @@ pub fn capture_model(
     parameters: NodeId,
     x: NodeId,
 ) -> Result<NodeId, String> {
-    let dimension: usize = model
-        .blocks()
-        .iter()
-        .map(|(_, shape)| shape.iter().product::<usize>())
-        .sum();
+    let dimension = dimension(model);
     if graph.shape(parameters) != [dimension] {
         return Err(format!(
             "the parameters have shape {:?}, not [{dimension}]",
             graph.shape(parameters)
         ));
     }
-    if graph.shape(x).len() != 2 || graph.shape(x)[1] != model.inputs() {
-        return Err(format!(
-            "x has shape {:?}, not [n, {}]",
-            graph.shape(x),
-            model.inputs()
-        ));
-    }
+    let x = match (graph.shape(x), model.inputs()) {
+        (&[rows], 1) => graph.reshape(x, &[rows, 1]),
+        (&[_, columns], inputs) if columns == inputs => x,
+        (shape, inputs) => return Err(format!("the model takes an array [n, {inputs}], not {shape:?}")),
+    };
     let result = capture(graph, &[parameters, x], |inputs| {
         model.forward(inputs[0].tensor(), inputs[1].tensor())
     })?;
@@ -150,6 +145,28 @@ pub fn capture_model(
     } else {
         result
     })
+}
+
+/// `model(x)` for the expression language, of a model whose blocks are the last of `w`, from `offset`.
+pub fn callable(
+    model: Box<dyn Model>,
+    offset: usize,
+) -> Box<dyn Fn(&mut Graph, NodeId) -> Result<NodeId, String> + Send + Sync> {
+    Box::new(move |graph, x| {
+        let dimension = dimension(&*model);
+        let w = graph.input(Input::W, offset + dimension);
+        let parameters = graph.slice(w, 0, offset, 1, dimension);
+        capture_model(graph, &*model, parameters, x)
+    })
+}
+
+/// Number of entries of all blocks.
+fn dimension(model: &dyn Model) -> usize {
+    model
+        .blocks()
+        .iter()
+        .map(|(_, shape)| shape.iter().product::<usize>())
+        .sum()
 }
 
 /// What stands between two layers.
