@@ -15,11 +15,13 @@ use burn::backend::ir::{
     ActivationOperationIr as Activation, BaseOperationIr as Base, FloatOperationIr as Float,
     NumericOperationIr as Numeric, OperationIr, ReduceDimOpIr, ScalarIr, ScalarOpIr, SliceOpIr, TensorIr,
 };
-use burn::backend::{DispatchKindConversion, DispatchTensor};
+use burn::backend::ops::FloatTensorOps;
+use burn::backend::{Dispatch, DispatchKindConversion, DispatchTensor};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use dashu_ratio::RBig;
 
 use super::executor::guarded;
+use super::ops::Place;
 use crate::graph::build::{broadcast, matmul_shape};
 use crate::graph::op::{Along, Binary, Reduction, Unary};
 use crate::graph::{Graph, NodeId, Shape, size};
@@ -58,6 +60,7 @@ pub fn capture<const D: usize>(
     if shapes.iter().any(Vec::is_empty) {
         return Err("an input of a Burn function needs at least one axis".into());
     }
+    let mut identities = Vec::new();
     let recorded = guarded(|| {
         let mut device = Device::capture();
         let handle = device.clone();
@@ -67,24 +70,22 @@ pub fn capture<const D: usize>(
                 configured.is_ok(),
                 "the capture device refuses f64: {configured:?}"
             );
-            let place = super::ops::Place::new(device.as_dispatch().clone());
-            let arguments: Vec<Argument> = (shapes.iter())
-                .map(|shape| Argument(place.tensor(vec![0.0; size(shape)], shape)))
+            let place = Place::new(device.as_dispatch().clone());
+            let arguments: Vec<Argument> = shapes
+                .iter()
+                .map(|shape| Argument(unreadable(&place, shape)))
                 .collect();
-            let ids: Vec<TensorId> = arguments
+            identities = arguments
                 .iter()
                 .map(|argument| identity(argument.0.clone()))
                 .collect();
             let output = function(&arguments);
             let output_id = identity(output.clone().into_dispatch());
-            scope.complete(ids, [output_id])
+            scope.complete([], [output_id])
         });
         result.map_err(|error| error.to_string())
     })?;
-    let mut nodes = HashMap::new();
-    for (&id, &node) in recorded.graph.inputs.iter().zip(inputs) {
-        nodes.insert(id, node);
-    }
+    let nodes = identities.into_iter().zip(inputs.iter().copied()).collect();
     let mut translation = Translation {
         graph,
         nodes,
@@ -103,6 +104,13 @@ pub fn capture<const D: usize>(
         .get(output)
         .copied()
         .ok_or_else(|| "the result was not computed from the inputs".into())
+}
+
+/// A tensor to stand for an input. The capture device answers when a function reads a tensor that was
+/// made from numbers, and the function would be captured as if those were its data; it panics when a
+/// function reads the result of an operation, so the input is one.
+fn unreadable(place: &Place, shape: &[usize]) -> DispatchTensor {
+    Dispatch::float_neg(place.tensor(vec![f64::NAN; size(shape)], shape))
 }
 
 fn identity(tensor: DispatchTensor) -> TensorId {
@@ -182,6 +190,9 @@ impl Translation<'_> {
 
     /// Translates one recorded operation; the error names it.
     fn operation(&mut self, operation: &OperationIr) -> Result<(), String> {
+        if operation.outputs().any(|out| self.nodes.contains_key(&out.id)) {
+            return Ok(()); // an input
+        }
         let (name, result) = match operation {
             OperationIr::BaseFloat(op) => (variant(op), self.base(op)),
             OperationIr::NumericFloat(_, op) => (variant(op), self.numeric(op)),

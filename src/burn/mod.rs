@@ -5,6 +5,7 @@
 
 pub mod capture;
 pub mod executor;
+pub mod models;
 mod ops;
 
 pub use ops::REWRITTEN;
