@@ -573,7 +573,8 @@ fn library_error(op: Unary, library: fn(f64) -> f64, range: std::ops::Range<f64>
 #[test]
 fn library_errors_stay_below_half_the_widening() {
     // name, range, half the widening of `interval::elementary`
-    let functions: [(Unary, fn(f64) -> f64, std::ops::Range<f64>, f64); 9] = [
+    type Row = (Unary, fn(f64) -> f64, std::ops::Range<f64>, f64);
+    let functions: [Row; 9] = [
         (Unary::Exp, libm::exp, -745.0..709.7, 1.5),
         (Unary::Log, libm::log, 0.0..f64::MAX, 1.5),
         (Unary::Log1p, libm::log1p, -1.0..f64::MAX, 1.5),
