@@ -17,7 +17,7 @@ use dashu_ratio::RBig;
 pub use self::enclosure::Enclosure;
 use self::enclosure::{floor, larger, smaller};
 use self::ends::{Directed, End, is_negative, is_positive, is_zero, negate};
-use super::{Arithmetic, Flags};
+use super::{Arithmetic, Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Unary};
 
 /// The arithmetic of [`Enclosure`]s over the table of operations.
@@ -296,6 +296,20 @@ impl CheckerArithmetic {
         }
         let logarithm = self.monotone(&others, Self::log1p_at);
         self.add(&shift, &logarithm)
+    }
+}
+
+impl RigorousArithmetic for CheckerArithmetic {
+    fn at_least(&self, x: &Enclosure, bound: &RBig) -> bool {
+        x.at_least(bound)
+    }
+
+    fn below(&self, x: &Enclosure, bound: &RBig) -> bool {
+        x.at_most(bound) && !x.contains(bound)
+    }
+
+    fn hull(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
+        x.hull(y)
     }
 }
 

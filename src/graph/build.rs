@@ -131,6 +131,11 @@ impl Graph {
                 return self.broadcast_to(one, &shape);
             }
             (Unary::Pow(Exponent { num: 1, den: 2 }), _) => return self.unary(Unary::Sqrt, x),
+            (Unary::Pow(Exponent { num: 2, den: 1 }), Op::Unary(Unary::Sqrt))
+                if self.is_sum_of_squares(self.node(x).args[0]) =>
+            {
+                return self.node(x).args[0];
+            }
             (Unary::Pow(Exponent { num: 2, den: 1 }), Op::Unary(Unary::Neg | Unary::Abs)) => {
                 let y = self.node(x).args[0];
                 return self.unary(op, y);
@@ -139,6 +144,16 @@ impl Graph {
         }
         let shape = Shape::from_slice(self.shape(x));
         self.insert(Op::Unary(op), &[x], &shape)
+    }
+
+    /// Whether the node is visibly a square, or a sum of squares, of something defined everywhere.
+    fn is_sum_of_squares(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        match node.op {
+            Op::Unary(Unary::Pow(Exponent { num, den: 1 })) => num > 0 && num % 2 == 0 && self.is_total(id),
+            Op::Reduce(Reduction::Sum, _) | Op::Reshape => self.is_sum_of_squares(node.args[0]),
+            _ => false,
+        }
     }
 
     /// An elementwise function of two arguments with numpy's broadcasting.

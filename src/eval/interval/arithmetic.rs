@@ -6,7 +6,7 @@ use dashu_ratio::RBig;
 use super::elementary as at;
 use super::rounding::{add_down, add_up, div_down, div_up, sqrt_down, sqrt_up, sub_down, sub_up};
 use super::{Interval, PI};
-use crate::eval::{Arithmetic, Flags};
+use crate::eval::{Arithmetic, Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Unary};
 
 /// The arithmetic of [`Interval`]s over the table of operations.
@@ -94,6 +94,20 @@ impl IntervalArithmetic {
             }
         };
         if num < 0 { power.reciprocal() } else { power }
+    }
+}
+
+impl RigorousArithmetic for IntervalArithmetic {
+    fn at_least(&self, x: &Interval, bound: &RBig) -> bool {
+        x.lo >= Interval::from_rational(bound).hi
+    }
+
+    fn below(&self, x: &Interval, bound: &RBig) -> bool {
+        x.hi < Interval::from_rational(bound).lo
+    }
+
+    fn hull(&self, x: &Interval, y: &Interval) -> Interval {
+        x.hull(*y)
     }
 }
 
