@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Claim;
 use crate::case::{BoxSpec, Case, ClaimKind, SetSpec, SideSpec, TensorSpec};
+use crate::expr;
 
 /// What is claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +142,23 @@ fn point_words(name: &str, point: &TensorSpec) -> String {
     }
 }
 
+/// An expression or an inequality of the case in LaTeX; what does not parse stays as it is.
 fn latex_of(text: &str) -> String {
-    text.to_owned()
+    if let Ok(expression) = expr::parse(text) {
+        return expr::latex(&expression, text);
+    }
+    match expr::parse_inequality(text) {
+        Ok(inequality) => {
+            let relation = match inequality.relation {
+                expr::Relation::AtLeast => r"\ge",
+                expr::Relation::AtMost => r"\le",
+            };
+            let (left, right) = (
+                expr::latex(&inequality.lhs, text),
+                expr::latex(&inequality.rhs, text),
+            );
+            format!("{left} {relation} {right}")
+        }
+        Err(_) => text.to_owned(),
+    }
 }
