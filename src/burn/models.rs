@@ -148,10 +148,7 @@ pub fn capture_model(
 }
 
 /// `model(x)` for the expression language, of a model whose blocks are the last of `w`, from `offset`.
-pub fn callable(
-    model: Box<dyn Model>,
-    offset: usize,
-) -> Box<dyn Fn(&mut Graph, NodeId) -> Result<NodeId, String> + Send + Sync> {
+pub fn callable(model: Box<dyn Model>, offset: usize) -> crate::expr::scope::Model {
     Box::new(move |graph, x| {
         let dimension = dimension(&*model);
         let w = graph.input(Input::W, offset + dimension);

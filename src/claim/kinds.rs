@@ -77,7 +77,7 @@ impl ClaimKind {
 
 /// Builds the two sides of the case's claim in the scope; gradients are our own transforms or
 /// requests to an outside engine, as the scope is set.
-pub fn sides(case: &Case, scope: &mut Scope) -> Result<Sides, Diagnostic> {
+pub fn sides(case: &Case, scope: &mut Scope) -> Result<Sides, Box<Diagnostic>> {
     let claim = &case.claim;
     if claim.kind == ClaimKind::Inequality {
         let text = &claim.fields["inequality"];
@@ -231,7 +231,7 @@ impl Build<'_, '_> {
     }
 
     /// Checks that the field names a defined function with scalar values.
-    fn require_scalar_function(&mut self, field: &str) -> Result<(), Diagnostic> {
+    fn require_scalar_function(&mut self, field: &str) -> Result<(), Box<Diagnostic>> {
         let text = self.text(field).clone();
         let root = self.scope.function(text.value.trim()).ok_or_else(|| {
             let names: Vec<&str> = self.case.define.keys().map(String::as_str).collect();
@@ -246,19 +246,21 @@ impl Build<'_, '_> {
     }
 
     /// One of the terms above, for the claim's `f`.
-    fn term(&mut self, template: &str) -> Result<NodeId, Diagnostic> {
+    fn term(&mut self, template: &str) -> Result<NodeId, Box<Diagnostic>> {
         let text = self.text("f").clone();
         let expression = template.replace('F', text.value.trim());
         self.scope
             .elaborate(&expression, Context::Claim { at: Input::W })
             .map_err(|error| {
-                self.case
-                    .diagnose(&text, 0..text.value.len(), error.message, error.expected)
+                Box::new(
+                    self.case
+                        .diagnose(&text, 0..text.value.len(), error.message, error.expected),
+                )
             })
     }
 
     /// A name or an expression, at the given point, a scalar.
-    fn value(&mut self, field: &str, at: Input) -> Result<NodeId, Diagnostic> {
+    fn value(&mut self, field: &str, at: Input) -> Result<NodeId, Box<Diagnostic>> {
         let text = self.text(field).clone();
         let node = self
             .scope
@@ -268,7 +270,7 @@ impl Build<'_, '_> {
     }
 
     /// An expression of constants, a scalar.
-    fn constant(&mut self, field: &str) -> Result<NodeId, Diagnostic> {
+    fn constant(&mut self, field: &str) -> Result<NodeId, Box<Diagnostic>> {
         let text = self.text(field).clone();
         let node = self
             .scope
@@ -277,19 +279,22 @@ impl Build<'_, '_> {
         self.scalar(&text, node)
     }
 
-    fn scalar(&self, text: &Text, node: NodeId) -> Result<NodeId, Diagnostic> {
+    fn scalar(&self, text: &Text, node: NodeId) -> Result<NodeId, Box<Diagnostic>> {
         let shape = self.scope.graph.shape(node);
         if shape.is_empty() {
             return Ok(node);
         }
         let message = format!("`{}` has shape {shape:?}", text.value.trim());
-        Err(self
-            .case
-            .diagnose(text, 0..text.value.len(), message, Some("a scalar".to_owned())))
+        Err(Box::new(self.case.diagnose(
+            text,
+            0..text.value.len(),
+            message,
+            Some("a scalar".to_owned()),
+        )))
     }
 
     /// `x^exponent` for a rational exponent with small numerator and denominator.
-    fn power(&mut self, field: &str, x: NodeId, exponent: NodeId) -> Result<NodeId, Diagnostic> {
+    fn power(&mut self, field: &str, x: NodeId, exponent: NodeId) -> Result<NodeId, Box<Diagnostic>> {
         let small = self.scope.graph.as_rational(exponent).and_then(|value| {
             let num = i32::try_from(value.numerator()).ok()?;
             let den = u32::try_from(value.denominator()).ok()?;
@@ -297,12 +302,12 @@ impl Build<'_, '_> {
         });
         let Some((num, den)) = small else {
             let text = self.text(field);
-            return Err(self.case.diagnose(
+            return Err(Box::new(self.case.diagnose(
                 text,
                 0..text.value.len(),
                 "this exponent is not supported",
                 Some("a positive fraction with numerator and denominator up to 32".to_owned()),
-            ));
+            )));
         };
         Ok(self.scope.graph.pow(x, num, den))
     }

@@ -52,8 +52,8 @@ pub struct Claim {
 }
 
 /// Turns an error inside an expression into a diagnostic at its place in the case.
-pub(crate) fn place<'a>(case: &'a Case, text: &'a Text) -> impl Fn(ExprError) -> Diagnostic + 'a {
-    move |error| case.diagnose(text, error.span, &error.message, error.expected)
+pub(crate) fn place<'a>(case: &'a Case, text: &'a Text) -> impl Fn(ExprError) -> Box<Diagnostic> + 'a {
+    move |error| Box::new(case.diagnose(text, error.span, error.message, error.expected))
 }
 
 impl Claim {
@@ -61,7 +61,7 @@ impl Claim {
     ///
     /// # Errors
     /// A diagnostic that points at the place where an expression, a shape or a region does not fit.
-    pub fn new(case: &Case) -> Result<Claim, Diagnostic> {
+    pub fn new(case: &Case) -> Result<Claim, Box<Diagnostic>> {
         let mut scope = Scope::new();
         let mut names = Vec::new();
         for (name, text) in &case.constants {
@@ -103,7 +103,9 @@ impl Claim {
             .extend(case.define.keys().chain(case.constants.keys()).cloned());
         let dimension = scope.dimension;
         if dimension == 0 {
-            return Err(case.fault(&case.claim.at, "the case declares no parameters"));
+            return Err(Box::new(
+                case.fault(&case.claim.at, "the case declares no parameters"),
+            ));
         }
         let mut functions = Vec::new();
         for (name, text) in &case.define {
@@ -193,7 +195,7 @@ impl Claim {
     }
 }
 
-fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Diagnostic> {
+fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Box<Diagnostic>> {
     let text = &case.check.tolerance;
     let node = scope
         .elaborate(&text.value, Context::Constant)
@@ -203,6 +205,6 @@ fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Diagnostic> {
         .map(|mut values| values.remove(0));
     value.ok_or_else(|| {
         let expected = Some("an exact number that is not negative, such as \"1e-9\" or 0".to_owned());
-        case.diagnose(text, 0..text.value.len(), "this is not a tolerance", expected)
+        Box::new(case.diagnose(text, 0..text.value.len(), "this is not a tolerance", expected))
     })
 }

@@ -21,7 +21,7 @@ pub(super) fn region(
     scope: &mut Scope,
     blocks: &Blocks,
     speaks_of_v: bool,
-) -> Result<Region, Diagnostic> {
+) -> Result<Region, Box<Diagnostic>> {
     let spec = &case.region;
     let w = side(case, scope, blocks, &spec.w)?;
     let mut constraints = Vec::new();
@@ -46,7 +46,7 @@ pub(super) fn region(
     Ok(Region { w, v, constraints })
 }
 
-fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Result<Set, Diagnostic> {
+fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Result<Set, Box<Diagnostic>> {
     match &spec.set {
         SetSpec::Box(bounds) => {
             let (lo, hi) = box_bounds(case, scope, blocks, bounds, &spec.at)?;
@@ -60,7 +60,12 @@ fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Res
             if !(value.lo >= 0.0 && value.hi.is_finite()) {
                 let message = format!("the radius is {}", value.midpoint());
                 let expected = Some("a finite number that is not negative".to_owned());
-                return Err(case.diagnose(radius, 0..radius.value.len(), message, expected));
+                return Err(Box::new(case.diagnose(
+                    radius,
+                    0..radius.value.len(),
+                    message,
+                    expected,
+                )));
             }
             check_finite(case, scope, center, &spec.at)?;
             Ok(Set::Ball { center, radius: node })
@@ -73,17 +78,25 @@ fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Res
     }
 }
 
-fn check_finite(case: &Case, scope: &Scope, node: NodeId, at: &Location) -> Result<(), Diagnostic> {
+fn check_finite(case: &Case, scope: &Scope, node: NodeId, at: &Location) -> Result<(), Box<Diagnostic>> {
     let bad = float_values(&scope.graph, node)
         .iter()
         .position(|x| !x.is_finite());
     match bad {
-        Some(coordinate) => Err(case.fault(at, format!("coordinate {coordinate} is not a finite number"))),
+        Some(coordinate) => Err(Box::new(
+            case.fault(at, format!("coordinate {coordinate} is not a finite number")),
+        )),
         None => Ok(()),
     }
 }
 
-fn check_box(case: &Case, scope: &Scope, lo: NodeId, hi: NodeId, at: &Location) -> Result<(), Diagnostic> {
+fn check_box(
+    case: &Case,
+    scope: &Scope,
+    lo: NodeId,
+    hi: NodeId,
+    at: &Location,
+) -> Result<(), Box<Diagnostic>> {
     check_finite(case, scope, lo, at)?;
     check_finite(case, scope, hi, at)?;
     let empty = match exact_values(&scope.graph, lo).zip(exact_values(&scope.graph, hi)) {
@@ -94,15 +107,15 @@ fn check_box(case: &Case, scope: &Scope, lo: NodeId, hi: NodeId, at: &Location) 
             .position(|(lo, hi)| lo.hi > hi.lo),
     };
     match empty {
-        Some(coordinate) => Err(case.fault(
+        Some(coordinate) => Err(Box::new(case.fault(
             at,
             format!("the box has no points: bounds of coordinate {coordinate} are the wrong way round"),
-        )),
+        ))),
         None => Ok(()),
     }
 }
 
-fn constant(case: &Case, scope: &mut Scope, text: &Text) -> Result<NodeId, Diagnostic> {
+fn constant(case: &Case, scope: &mut Scope, text: &Text) -> Result<NodeId, Box<Diagnostic>> {
     let node = scope
         .elaborate(&text.value, Context::Data)
         .map_err(place(case, text))?;
@@ -110,7 +123,12 @@ fn constant(case: &Case, scope: &mut Scope, text: &Text) -> Result<NodeId, Diagn
         return Ok(node);
     }
     let message = format!("this has shape {:?}", scope.graph.shape(node));
-    Err(case.diagnose(text, 0..text.value.len(), message, Some("a scalar".to_owned())))
+    Err(Box::new(case.diagnose(
+        text,
+        0..text.value.len(),
+        message,
+        Some("a scalar".to_owned()),
+    )))
 }
 
 /// The two bounds as nodes of shape `[p]`.
@@ -120,9 +138,9 @@ fn box_bounds(
     blocks: &Blocks,
     spec: &BoxSpec,
     at: &Location,
-) -> Result<(NodeId, NodeId), Diagnostic> {
+) -> Result<(NodeId, NodeId), Box<Diagnostic>> {
     let dimension = scope.dimension;
-    let mut bounds = |index: usize| -> Result<NodeId, Diagnostic> {
+    let mut bounds = |index: usize| -> Result<NodeId, Box<Diagnostic>> {
         match spec {
             BoxSpec::Uniform(pair) => {
                 let bound = constant(case, scope, &pair[index])?;
@@ -135,9 +153,9 @@ fn box_bounds(
                         pairs.len(),
                         describe(blocks)
                     );
-                    return Err(case.fault(at, message));
+                    return Err(Box::new(case.fault(at, message)));
                 }
-                let entries: Result<Vec<NodeId>, Diagnostic> = pairs
+                let entries: Result<Vec<NodeId>, Box<Diagnostic>> = pairs
                     .iter()
                     .map(|pair| constant(case, scope, &pair[index]))
                     .collect();
@@ -149,12 +167,12 @@ fn box_bounds(
                     .find(|(name, _)| blocks.iter().all(|(block, _)| block != *name))
                 {
                     let message = format!("no parameter block is called `{name}` ({})", describe(blocks));
-                    return Err(case.fault(&pair.at, message));
+                    return Err(Box::new(case.fault(&pair.at, message)));
                 }
                 let mut parts = Vec::new();
                 for (name, shape) in blocks {
                     let Some(pair) = by_name.get(name) else {
-                        return Err(case.fault(at, format!("block `{name}` has no bounds")));
+                        return Err(Box::new(case.fault(at, format!("block `{name}` has no bounds"))));
                     };
                     let bound = constant(case, scope, &pair.value[index])?;
                     parts.push(scope.graph.broadcast_to(bound, &[size(shape)]));
@@ -188,13 +206,21 @@ fn stack(scope: &mut Scope, entries: &[NodeId]) -> NodeId {
 }
 
 /// A point of the parameter space as a node of shape `[p]`.
-fn point(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &TensorSpec) -> Result<NodeId, Diagnostic> {
+fn point(
+    case: &Case,
+    scope: &mut Scope,
+    blocks: &Blocks,
+    spec: &TensorSpec,
+) -> Result<NodeId, Box<Diagnostic>> {
     let whole = [scope.dimension];
     if let TensorSpec::Blocks(by_name) = spec {
         let mut parts = Vec::new();
         for (name, shape) in blocks {
             let Some(part) = by_name.get(name) else {
-                return Err(case.fault(&case.region.at, format!("block `{name}` is missing in the point")));
+                return Err(Box::new(case.fault(
+                    &case.region.at,
+                    format!("block `{name}` is missing in the point"),
+                )));
             };
             parts.push(tensor(case, scope, part, shape, name)?);
         }
@@ -203,7 +229,7 @@ fn point(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &TensorSpec) -> 
             .find(|name| blocks.iter().all(|(block, _)| block != *name))
         {
             let message = format!("no parameter block is called `{name}` ({})", describe(blocks));
-            return Err(case.fault(&case.region.at, message));
+            return Err(Box::new(case.fault(&case.region.at, message)));
         }
         return Ok(scope.graph.concat(&parts, 0));
     }
@@ -220,7 +246,7 @@ fn tensor(
     spec: &TensorSpec,
     wanted: &[usize],
     name: &str,
-) -> Result<NodeId, Diagnostic> {
+) -> Result<NodeId, Box<Diagnostic>> {
     let length = size(wanted);
     let fits = |shape: &[usize]| shape == wanted || shape == [length] || shape.is_empty();
     let expected = format!("{wanted:?} of `{name}`, [{length}], or one number");
@@ -232,7 +258,12 @@ fn tensor(
             let shape = scope.graph.shape(node).to_vec();
             if !fits(&shape) {
                 let message = format!("this point has shape {shape:?}");
-                return Err(case.diagnose(text, 0..text.value.len(), message, Some(expected)));
+                return Err(Box::new(case.diagnose(
+                    text,
+                    0..text.value.len(),
+                    message,
+                    Some(expected),
+                )));
             }
             Ok(if shape.is_empty() {
                 scope.graph.broadcast_to(node, &[length])
@@ -242,14 +273,19 @@ fn tensor(
         }
         TensorSpec::Array { shape, entries, at } => {
             if !fits(shape) {
-                return Err(case.fault(at, format!("this point has shape {shape:?}; expected {expected}")));
+                return Err(Box::new(case.fault(
+                    at,
+                    format!("this point has shape {shape:?}; expected {expected}"),
+                )));
             }
-            let entries: Result<Vec<NodeId>, Diagnostic> =
+            let entries: Result<Vec<NodeId>, Box<Diagnostic>> =
                 entries.iter().map(|text| constant(case, scope, text)).collect();
             let stacked = stack(scope, &entries?);
             Ok(scope.graph.broadcast_to(stacked, &[length]))
         }
-        TensorSpec::Blocks(_) => Err(case.fault(&case.region.at, "an object by block inside a block")),
+        TensorSpec::Blocks(_) => Err(Box::new(
+            case.fault(&case.region.at, "an object by block inside a block"),
+        )),
     }
 }
 

@@ -300,7 +300,7 @@ impl Points {
         let mut point = Point::default();
         let dimension: usize = self.free.iter().map(|(_, set)| set.dimension()).sum();
         // every second move changes one coordinate only
-        let mut direction = if step % 2 == 0 {
+        let mut direction = if step.is_multiple_of(2) {
             stream.direction(dimension)
         } else {
             let mut axis = vec![0.0; dimension];

@@ -125,6 +125,17 @@ impl Graph {
         let inner = self.node(x).op.clone();
         match (op, inner) {
             (Unary::Neg, Op::Unary(Unary::Neg)) => return self.node(x).args[0],
+            (Unary::Neg, Op::Binary(Binary::Mul)) => {
+                let (a, b) = (self.node(x).args[0], self.node(x).args[1]);
+                if self.node(a).op == Op::Unary(Unary::Neg) {
+                    let inner = self.node(a).args[0];
+                    return self.mul(inner, b);
+                }
+                if self.node(b).op == Op::Unary(Unary::Neg) {
+                    let inner = self.node(b).args[0];
+                    return self.mul(a, inner);
+                }
+            }
             (Unary::Pow(Exponent { num: 1, den: 1 }), _) => return x,
             (Unary::Pow(Exponent { num: 0, .. }), _) if self.is_total(x) => {
                 let (one, shape) = (self.integer(1), Shape::from_slice(self.shape(x)));
