@@ -2,6 +2,14 @@
 //!
 //! Data flows one way: case, claim, graph, engines, certificate, report. See `docs/architecture.md`.
 
+pub mod burn;
+pub mod case;
+pub mod certificate;
+pub mod claim;
+pub mod cli;
+pub mod diagnostic;
+pub mod engine;
+pub mod error;
 pub mod eval;
 pub mod expr;
 pub mod graph;

@@ -3,12 +3,68 @@
 //! Nothing is evaluated here. Every number and every expression is kept as the text that stands in
 //! the file together with its place ([`Text`]), so that numbers stay exact and a later stage can
 //! point at the place when something does not fit.
+//!
+//! Bytes become values with places ([`json`]), these become a [`Case`] ([`read`]), whose arrays come
+//! from the file, a CSV ([`data`]) or a random stream ([`generate`]). [`digest`] names the content of a
+//! case, [`schema`] describes the format to editors.
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+
+use crate::diagnostic::Diagnostic;
+
+pub mod data;
+pub mod digest;
+mod fields;
+pub mod generate;
+pub mod json;
+pub mod read;
+mod region;
+mod scan;
+pub mod schema;
+
+/// Names that mean something in every expression and may not be given to anything else.
+pub const RESERVED: &[&str] = &[
+    "w",
+    "v",
+    "pi",
+    "e",
+    "grad",
+    "model",
+    "exp",
+    "log",
+    "log1p",
+    "sqrt",
+    "abs",
+    "sin",
+    "cos",
+    "tanh",
+    "sigmoid",
+    "log_sigmoid",
+    "softplus",
+    "relu",
+    "leaky_relu",
+    "gelu",
+    "erf",
+    "sign",
+    "min",
+    "max",
+    "sum",
+    "mean",
+    "dot",
+    "norm",
+    "logsumexp",
+    "softmax",
+    "log_softmax",
+    "concat",
+    "reshape",
+];
+
+/// Largest number of parameters in all blocks together.
+pub const MAX_PARAMETERS: usize = 10_000_000;
 
 /// A file that diagnostics point into.
 #[derive(Debug)]
@@ -99,13 +155,18 @@ pub struct Array {
     pub at: Location,
 }
 
-/// Which model, with its options still as written.
+/// Which model, with its options still as written: `"model": {"mlp": {..}}`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
-    /// `linear`, `neuron`, `mlp`, `matrix_factorization`
+    /// one of [`ModelSpec::KINDS`]
     pub kind: String,
     /// the options, strict JSON
     pub options: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ModelSpec {
+    /// The models that the crate defines with Burn.
+    pub const KINDS: [&str; 4] = ["linear", "neuron", "mlp", "matrix_factorization"];
 }
 
 /// The claim: a kind and its fields, checked to be those that the kind takes.
@@ -155,12 +216,33 @@ impl ClaimKind {
         (ClaimKind::OnePointConvex, "one_point_convex", &["f", "mu"]),
         (ClaimKind::RestrictedSecant, "restricted_secant", &["f", "mu"]),
         (ClaimKind::ErrorBound, "error_bound", &["f", "mu"]),
-        (ClaimKind::QuadraticGrowth, "quadratic_growth", &["f", "mu", "f_star"]),
+        (
+            ClaimKind::QuadraticGrowth,
+            "quadratic_growth",
+            &["f", "mu", "f_star"],
+        ),
         (ClaimKind::Smooth, "smooth", &["f", "L"]),
         (ClaimKind::Lipschitz, "lipschitz", &["f", "G"]),
         (ClaimKind::ProxySmooth, "proxy_smooth", &["f", "g", "L"]),
         (ClaimKind::Kl, "kl", &["f", "theta", "mu", "f_star"]),
     ];
+}
+
+impl ClaimKind {
+    /// Name in the case.
+    pub fn name(self) -> &'static str {
+        Self::row(self).1
+    }
+
+    /// The fields that it takes, all of them required.
+    pub fn fields(self) -> &'static [&'static str] {
+        Self::row(self).2
+    }
+
+    fn row(self) -> &'static (ClaimKind, &'static str, &'static [&'static str]) {
+        // The table's rows stand in the order of the variants; a test holds them so.
+        &Self::TABLE[self as usize]
+    }
 }
 
 /// The region of `w`, of `v`, and inequalities that the points must satisfy.
@@ -191,7 +273,12 @@ pub enum SetSpec {
     /// a box
     Box(BoxSpec),
     /// a Euclidean ball
-    Ball { center: TensorSpec, radius: Text },
+    Ball {
+        /// its centre
+        center: TensorSpec,
+        /// its radius, a number or an expression of constants
+        radius: Text,
+    },
     /// one point
     Point(TensorSpec),
 }
@@ -213,7 +300,14 @@ pub enum TensorSpec {
     /// an expression of constants and data such as `s * V`, or one number for every coordinate
     Expression(Text),
     /// nested arrays of exact numbers
-    Array { shape: Vec<usize>, entries: Vec<Text>, at: Location },
+    Array {
+        /// sizes of the axes
+        shape: Vec<usize>,
+        /// numbers or expressions of constants, row-major
+        entries: Vec<Text>,
+        /// where it stands
+        at: Location,
+    },
     /// one of the above for each block
     Blocks(IndexMap<String, TensorSpec>),
 }
@@ -233,4 +327,77 @@ pub struct CheckSpec {
     pub max_boxes: u64,
     /// number of starts of the search for violations; default 64
     pub starts: u64,
+}
+
+impl Case {
+    /// A fault at a place of the case.
+    pub fn fault(&self, at: &Location, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(message).in_file(&self.file).at(at.clone())
+    }
+
+    /// A fault inside an expression: `error` counts bytes of `text.value` and is mapped to bytes of
+    /// the file, through the escapes of JSON.
+    pub fn diagnose(
+        &self,
+        text: &Text,
+        error: Range<usize>,
+        message: impl Into<String>,
+        expected: Option<String>,
+    ) -> Diagnostic {
+        let mut diagnostic = self.fault(&text.at, message);
+        diagnostic.expected = expected;
+        diagnostic.span = Some(self.bytes_of(text, error));
+        diagnostic
+    }
+
+    /// Bytes of the file for bytes of the expression; the whole value when the text is not the file's
+    /// (a default).
+    fn bytes_of(&self, text: &Text, error: Range<usize>) -> Range<usize> {
+        let whole = text.at.span.clone();
+        let raw = self.file.text.get(whole.clone()).unwrap_or_default();
+        if !raw.starts_with('"') {
+            let inside = raw == text.value && error.start <= error.end && error.end <= raw.len();
+            return if inside {
+                whole.start + error.start..whole.start + error.end
+            } else {
+                whole
+            };
+        }
+        let (mut start, mut end, mut offset) = (None, whole.end - 1, 0);
+        for (bytes, c) in scan::characters(&self.file.text, whole.clone()) {
+            if start.is_none() && offset + c.len_utf8() > error.start {
+                start = Some(bytes.start);
+            }
+            if offset >= error.end {
+                end = bytes.start;
+                break;
+            }
+            offset += c.len_utf8();
+        }
+        let start = start.unwrap_or(whole.end - 1);
+        start..end.max(start)
+    }
+
+    /// Where an option of the model stands; the model's place when the case leaves the option out.
+    pub fn model_option(&self, option: &str) -> Option<Location> {
+        let model = self.model.as_ref()?;
+        let place = json::Document::parse(&self.file).ok().and_then(|document| {
+            let options = document.root().member("model")?.member(&model.value.kind)?;
+            options.member(option).map(json::Value::location)
+        });
+        Some(place.unwrap_or_else(|| model.at.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_the_claim_table_stand_in_the_order_of_the_kinds() {
+        for (i, (kind, name, fields)) in ClaimKind::TABLE.into_iter().enumerate() {
+            assert_eq!(kind as usize, i);
+            assert_eq!((kind.name(), kind.fields()), (name, fields));
+        }
+    }
 }

@@ -4,7 +4,10 @@
 //! An [`Arithmetic`] says what each elementary operation means on its numbers; [`tensor::Evaluator`]
 //! does shapes, broadcasting and reductions once for all of them.
 
+pub mod checker;
+pub mod exact;
 pub mod float;
+pub mod interval;
 pub mod tensor;
 
 use dashu_ratio::RBig;
@@ -66,4 +69,14 @@ impl Default for Flags {
             continuous: true,
         }
     }
+}
+
+/// An [`Arithmetic`] whose values enclose the exact ones.
+pub trait RigorousArithmetic: Arithmetic {
+    /// Every number of the enclosure is `>= bound`.
+    fn at_least(&self, x: &Self::Value, bound: &RBig) -> bool;
+    /// Every number of the enclosure is `< bound`.
+    fn below(&self, x: &Self::Value, bound: &RBig) -> bool;
+    /// The smallest enclosure that holds both.
+    fn hull(&self, x: &Self::Value, y: &Self::Value) -> Self::Value;
 }

@@ -131,6 +131,11 @@ impl Graph {
                 return self.broadcast_to(one, &shape);
             }
             (Unary::Pow(Exponent { num: 1, den: 2 }), _) => return self.unary(Unary::Sqrt, x),
+            (Unary::Pow(Exponent { num: 2, den: 1 }), Op::Unary(Unary::Sqrt))
+                if self.is_sum_of_squares(self.node(x).args[0]) =>
+            {
+                return self.node(x).args[0];
+            }
             (Unary::Pow(Exponent { num: 2, den: 1 }), Op::Unary(Unary::Neg | Unary::Abs)) => {
                 let y = self.node(x).args[0];
                 return self.unary(op, y);
@@ -141,6 +146,16 @@ impl Graph {
         self.insert(Op::Unary(op), &[x], &shape)
     }
 
+    /// Whether the node is visibly a square, or a sum of squares, of something defined everywhere.
+    fn is_sum_of_squares(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        match node.op {
+            Op::Unary(Unary::Pow(Exponent { num, den: 1 })) => num > 0 && num % 2 == 0 && self.is_total(id),
+            Op::Reduce(Reduction::Sum, _) | Op::Reshape => self.is_sum_of_squares(node.args[0]),
+            _ => false,
+        }
+    }
+
     /// An elementwise function of two arguments with numpy's broadcasting.
     pub fn binary(&mut self, op: Binary, a: NodeId, b: NodeId) -> NodeId {
         let shape = broadcast(self.shape(a), self.shape(b)).expect("shapes broadcast");
@@ -149,10 +164,9 @@ impl Graph {
         {
             return self.rational(folded);
         }
-        let (a, b) = (
-            self.without_broadcast(a, b, &shape),
-            self.without_broadcast(b, a, &shape),
-        );
+        // one after the other: when both are broadcast, one of them must keep the shape
+        let a = self.without_broadcast(a, b, &shape);
+        let b = self.without_broadcast(b, a, &shape);
         let same = a == b;
         let simpler = match op {
             Binary::Add if self.is_value(a, 0) => Some(b),

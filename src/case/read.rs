@@ -1,0 +1,316 @@
+//! From located JSON to a [`Case`]: known keys only, types, required fields, names, shapes and ranges.
+//!
+//! Whatever passes here is well formed; whether expressions make sense, and whether a region fits the
+//! parameters, is for the stages behind.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::fields::{
+    Object, decode, float, members, mistyped, only_member, read_limited, shape, string, text, too_large,
+    whole,
+};
+use super::json::{Document, Kind, Member, Value};
+use super::region::region;
+use super::{
+    Case, CheckSpec, ClaimKind, ClaimSpec, Located, MAX_PARAMETERS, ModelSpec, RESERVED, Source, SourceFile,
+    Text, data,
+};
+use crate::diagnostic::{Diagnostic, quote};
+use crate::error::{Error, Result};
+
+/// Largest case file, in bytes.
+pub const MAX_BYTES: u64 = 64 << 20;
+/// Keys of the whole case.
+pub(super) const CASE_KEYS: &[&str] = &[
+    "name",
+    "title",
+    "source",
+    "constants",
+    "data",
+    "parameters",
+    "model",
+    "define",
+    "claim",
+    "region",
+    "check",
+];
+/// Keys of `source`.
+pub(super) const SOURCE_KEYS: &[&str] = &["work", "where", "note"];
+/// Keys of `check`.
+pub(super) const CHECK_KEYS: &[&str] = &[
+    "samples",
+    "seed",
+    "confidence",
+    "tolerance",
+    "max_boxes",
+    "starts",
+];
+
+/// Ranges of the whole numbers of `check`.
+pub(super) const SAMPLES: RangeInclusive<u64> = 1..=10_000_000_000;
+pub(super) const SEED: RangeInclusive<u64> = 0..=u64::MAX;
+pub(super) const MAX_BOXES: RangeInclusive<u64> = 0..=1_000_000_000_000;
+pub(super) const STARTS: RangeInclusive<u64> = 0..=1_000_000;
+
+impl Case {
+    /// Reads the case at `path`. CSV files must lie in its folder unless `allow_outside`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the file cannot be read or says something that it should not.
+    pub fn load(path: &Path, allow_outside: bool) -> Result<Case> {
+        let name = path.display().to_string();
+        let bytes =
+            read_limited(path, MAX_BYTES).map_err(|message| Diagnostic::new(format!("{name}: {message}")))?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let text = decode(bytes, &name)?;
+        Case::parse(text, name, folder, allow_outside)
+    }
+
+    /// Reads a case from its text. `name` stands for the file in messages, `folder` is what CSV paths
+    /// are relative to.
+    ///
+    /// # Errors
+    /// [`Error::Input`], as for [`Case::load`].
+    pub fn parse(
+        text: impl Into<String>,
+        name: impl Into<String>,
+        folder: &Path,
+        allow_outside: bool,
+    ) -> Result<Case> {
+        let file = Arc::new(SourceFile {
+            name: name.into(),
+            text: text.into(),
+        });
+        if file.text.len() as u64 > MAX_BYTES {
+            return Err(Diagnostic::new(format!("{}: {}", file.name, too_large(MAX_BYTES))).into());
+        }
+        let document = Document::parse(&file).map_err(Error::Input)?;
+        let case = Object::new(document.root(), "a case", CASE_KEYS)?;
+
+        unique_names(document.root())?;
+        let name = case_name(case.require("name")?)?;
+        let title = case.get("title").map(string).transpose()?.unwrap_or_default();
+        let source = case.get("source").map(source).transpose()?.unwrap_or_default();
+        let constants = texts(case.get("constants"))?;
+        let data = data::read(
+            case.get("data"),
+            &data::Folder {
+                path: folder.into(),
+                allow_outside,
+            },
+        )?;
+        let parameters = parameters(case.get("parameters"))?;
+        let model = case.get("model").map(model).transpose()?;
+        if parameters.is_empty() && model.is_none() {
+            let place = case.get("parameters").unwrap_or(document.root());
+            let fault = place.fault("the case has no parameters");
+            return Err(fault
+                .expected("`parameters` with a shape for each block, or a `model`")
+                .into());
+        }
+        let define = texts(case.get("define"))?;
+        let claim = claim(case.require("claim")?)?;
+        let region = region(case.require("region")?)?;
+        let check = check(case.get("check"), document.root())?;
+        let folder = folder.to_path_buf();
+        Ok(Case {
+            file,
+            folder,
+            name,
+            title,
+            source,
+            constants,
+            data,
+            parameters,
+            model,
+            define,
+            claim,
+            region,
+            check,
+        })
+    }
+}
+
+fn case_name(value: Value<'_>) -> Result<String> {
+    let name = string(value)?;
+    let plain = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !plain || name.is_empty() || name.len() > 100 {
+        let fault = value.fault("this cannot be the name of a case");
+        return Err(fault.expected("1 to 100 small letters, digits and `-`").into());
+    }
+    Ok(name)
+}
+
+fn source(value: Value<'_>) -> Result<Source> {
+    let object = Object::new(value, "a source", SOURCE_KEYS)?;
+    let field = |key| {
+        object
+            .get(key)
+            .map(string)
+            .transpose()
+            .map(Option::unwrap_or_default)
+    };
+    Ok(Source {
+        work: field("work")?,
+        place: field("where")?,
+        note: field("note")?,
+    })
+}
+
+/// Named numbers or expressions.
+fn texts(value: Option<Value<'_>>) -> Result<IndexMap<String, Text>> {
+    let Some(value) = value else {
+        return Ok(IndexMap::new());
+    };
+    members(value, "a number or an expression for each name")?
+        .into_iter()
+        .map(|member| Ok((member.name, text(member.value)?)))
+        .collect()
+}
+
+/// Checks that a name may be given to a constant, an array, a block or a definition.
+fn unique_names(case: Value<'_>) -> Result<()> {
+    let mut seen: IndexMap<String, &str> = IndexMap::new();
+    for section in ["constants", "data", "parameters", "define"] {
+        for Member { name, key, .. } in case.member(section).into_iter().flat_map(Value::members) {
+            let mut bytes = name.bytes();
+            let starts = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+            if !starts || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') || name.len() > 100 {
+                let fault = key.fault(format!("{} cannot be a name", quote(&name)));
+                return Err(fault
+                    .expected("an ASCII letter or `_`, then letters, digits and `_`")
+                    .into());
+            }
+            if RESERVED.contains(&name.as_str()) {
+                let fault = key.fault(format!("the name `{name}` is reserved for expressions"));
+                return Err(fault.expected("another name").into());
+            }
+            if let Some(other) = seen.insert(name.clone(), section) {
+                let fault = key.fault(format!("the name `{name}` is already taken in `{other}`"));
+                return Err(fault.expected("another name").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn parameters(value: Option<Value<'_>>) -> Result<IndexMap<String, Located<Vec<usize>>>> {
+    let Some(value) = value else {
+        return Ok(IndexMap::new());
+    };
+    let mut blocks = IndexMap::new();
+    let mut total = 0usize;
+    for member in members(value, "a shape for each parameter block")? {
+        let shape = shape(member.value, MAX_PARAMETERS)?;
+        total += shape.iter().product::<usize>();
+        if total > MAX_PARAMETERS {
+            let fault = member
+                .value
+                .fault(format!("the case has more than {MAX_PARAMETERS} parameters"));
+            return Err(fault.into());
+        }
+        blocks.insert(
+            member.name,
+            Located {
+                value: shape,
+                at: member.value.location(),
+            },
+        );
+    }
+    Ok(blocks)
+}
+
+fn model(value: Value<'_>) -> Result<Located<ModelSpec>> {
+    let member = only_member(value, "a model", &ModelSpec::KINDS)?;
+    match member.value.to_serde() {
+        serde_json::Value::Object(options) => Ok(Located {
+            value: ModelSpec {
+                kind: member.name,
+                options,
+            },
+            at: value.location(),
+        }),
+        _ => Err(mistyped(member.value, "an object: the model's options")),
+    }
+}
+
+fn claim(value: Value<'_>) -> Result<ClaimSpec> {
+    let names = ClaimKind::TABLE.map(|(_, name, _)| name);
+    let member = only_member(value, "a claim", &names)?;
+    let mut fields = IndexMap::new();
+    let kind = ClaimKind::TABLE
+        .into_iter()
+        .find(|(_, name, _)| *name == member.name)
+        .map(|(kind, _, _)| kind);
+    let Some(kind) = kind else {
+        return Err(mistyped(value, "a claim"));
+    };
+    if kind == ClaimKind::Inequality {
+        if member.value.kind() != Kind::String {
+            return Err(mistyped(member.value, "a string such as \"lhs >= rhs\""));
+        }
+        fields.insert("inequality".into(), text(member.value)?);
+    } else {
+        let object = Object::new(member.value, "this claim", kind.fields())?;
+        for field in kind.fields() {
+            fields.insert((*field).into(), text(object.require(field)?)?);
+        }
+    }
+    Ok(ClaimSpec {
+        kind,
+        fields,
+        at: value.location(),
+    })
+}
+
+fn check(value: Option<Value<'_>>, case: Value<'_>) -> Result<CheckSpec> {
+    let object = value
+        .map(|value| Object::new(value, "`check`", CHECK_KEYS))
+        .transpose()?;
+    let get = |key| object.as_ref().and_then(|object| object.get(key));
+    let count = |key, range, default| get(key).map_or(Ok(default), |value| whole(value, range));
+    let confidence = match get("confidence") {
+        None => 0.99,
+        Some(value) => match float(value)? {
+            confidence if confidence > 0.0 && confidence < 1.0 => confidence,
+            _ => {
+                return Err(value
+                    .fault("a confidence lies between 0 and 1")
+                    .expected("a number such as 0.99")
+                    .into());
+            }
+        },
+    };
+    let tolerance = match get("tolerance") {
+        None => {
+            let mut at = value.unwrap_or(case).location();
+            at.path = "$.check.tolerance".into();
+            at.span.end = at.span.start + 1;
+            Text {
+                value: "1e-9".into(),
+                at,
+            }
+        }
+        Some(value) if value.decoded().trim_start().starts_with('-') => {
+            return Err(value
+                .fault("a tolerance is not negative")
+                .expected("0 or a positive number")
+                .into());
+        }
+        Some(value) => text(value)?,
+    };
+    Ok(CheckSpec {
+        samples: count("samples", SAMPLES, 20_000)?,
+        seed: count("seed", SEED, 0)?,
+        confidence,
+        tolerance,
+        max_boxes: count("max_boxes", MAX_BOXES, 1_000_000)?,
+        starts: count("starts", STARTS, 64)?,
+    })
+}

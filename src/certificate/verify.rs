@@ -1,0 +1,248 @@
+//! `verify`: does a certificate say something true about a case that the reader holds?
+//!
+//! The slack, the statement and the region are derived anew from the case; nothing is taken from text
+//! inside the certificate. Witness and proof are recomputed in the checker arithmetic, which shares
+//! no number with the engines'. Statistics are recomputed from their seed.
+
+use dashu_ratio::RBig;
+
+use super::{Certificate, FORMAT, VERSION, case_record};
+use crate::case::Case;
+use crate::claim::Claim;
+use crate::claim::statement::statement;
+use crate::engine::enclose::Encloser;
+use crate::engine::search::{Witness, read_point};
+use crate::engine::{self, Failure, INTERVAL_BOUND, Progress, Verdict};
+use crate::eval::RigorousArithmetic;
+use crate::eval::checker::CheckerArithmetic;
+use crate::graph::op::Input;
+
+/// Recomputed binary64 statistics may differ by this, relative to the larger: another processor may
+/// round a matrix product otherwise.
+const STATISTICS_TOLERANCE: f64 = 1e-9;
+
+/// Why a certificate is not accepted.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// the certificate does not hold
+    Refused(String),
+    /// the check could not be made
+    Failed(Failure),
+}
+
+fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal::Refused(reason.into()))
+}
+
+/// Reads a certificate.
+///
+/// # Errors
+/// A sentence that says what is wrong and where.
+pub fn read(text: &str) -> Result<Certificate, String> {
+    let certificate: Certificate = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if certificate.format != FORMAT {
+        return Err(format!(
+            "`format` is {:?}, expected {FORMAT:?}",
+            certificate.format
+        ));
+    }
+    if certificate.version != VERSION {
+        return Err(format!(
+            "`version` is {}, and this program reads {VERSION}",
+            certificate.version
+        ));
+    }
+    Ok(certificate)
+}
+
+/// Checks a certificate against a case, and says in a sentence what was recomputed.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub fn verify(
+    certificate: &Certificate,
+    case: &Case,
+    claim: &Claim,
+    progress: &dyn Progress,
+) -> Result<String, Refusal> {
+    let computed = certificate.computed_digest();
+    if certificate.digest != computed {
+        return refuse(format!(
+            "the digest is {}, and its content has {computed}",
+            certificate.digest
+        ));
+    }
+    if certificate.tool.name != env!("CARGO_PKG_NAME")
+        || certificate.tool.version != env!("CARGO_PKG_VERSION")
+    {
+        return refuse(format!(
+            "it was made by {} {}, and this is {} {}",
+            certificate.tool.name,
+            certificate.tool.version,
+            env!("CARGO_PKG_NAME"),
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    let record = case_record(case);
+    if certificate.case.digest != record.digest {
+        return refuse(format!(
+            "it speaks of a case with digest {}, and this case has {}",
+            certificate.case.digest, record.digest
+        ));
+    }
+    if certificate.case != record {
+        return refuse("its `case` block is not that of the case");
+    }
+    if certificate.statement != statement(case, claim) {
+        return refuse("its `statement` is not what the case claims");
+    }
+    if certificate.options.tolerance != engine::tolerance(claim) {
+        return refuse("its `options.tolerance` is not that of the case");
+    }
+    if !(certificate.options.confidence > 0.0 && certificate.options.confidence < 1.0) {
+        return refuse("its `options.confidence` is not between 0 and 1");
+    }
+    if engine::decide(&certificate.evidence, &certificate.options)
+        != (certificate.verdict, certificate.reason.clone())
+    {
+        return refuse("its verdict or its `reason` does not follow from its evidence");
+    }
+    match certificate.verdict {
+        Verdict::Refuted => match &certificate.evidence.witness {
+            Some(witness) => verify_witness(claim, witness),
+            None => refuse("it says `refuted` without a witness"),
+        },
+        Verdict::Proved => verify_proof(certificate, claim),
+        Verdict::Supported | Verdict::Undecided => verify_statistics(certificate, claim, progress),
+    }
+}
+
+/// Recomputes a witness: in the region, and the slack below 0, in the checker arithmetic.
+fn verify_witness(claim: &Claim, witness: &Witness) -> Result<String, Refusal> {
+    let Some(point) = read_point(&witness.w, &witness.v) else {
+        return refuse("a coordinate of the witness is not a plain decimal");
+    };
+    let wanted = |free: bool| if free { claim.dimension } else { 0 };
+    let free = claim.region.free();
+    let varies = |input| free.iter().any(|(name, _)| *name == input);
+    if point.w.len() != wanted(varies(Input::W)) || point.v.len() != wanted(varies(Input::V)) {
+        return refuse("the witness has the wrong number of coordinates");
+    }
+    let mut encloser = Encloser::new(claim, CheckerArithmetic::new());
+    if !encloser.contains(&point) {
+        return refuse("the witness does not lie in the region beyond doubt");
+    }
+    let enclosed = encloser.at_point(&point);
+    if !enclosed.flags.defined {
+        return refuse("the claim is not defined at the witness");
+    }
+    if !encloser.arithmetic().below(&enclosed.slack, &RBig::ZERO) {
+        return refuse("the slack at the witness is not below 0 beyond doubt");
+    }
+    let [lo, hi] = witness.slack;
+    let exact = |x: f64| RBig::try_from(x).ok();
+    let Some((lo, hi)) = exact(lo).zip(exact(hi)) else {
+        return refuse("the enclosure of the slack at the witness is not finite");
+    };
+    // both enclose the slack, so they overlap; and the written one is below 0
+    let overlaps = !encloser.arithmetic().below(&enclosed.slack, &lo)
+        && !encloser.arithmetic().at_least(&enclosed.slack, &above(&hi));
+    if lo > hi || hi >= RBig::ZERO || !overlaps {
+        return refuse("the enclosure of the slack at the witness is not what the checker finds");
+    }
+    Ok("the witness lies in the region and its slack is below 0, recomputed in multiprecision".to_owned())
+}
+
+/// A number a little above.
+fn above(x: &RBig) -> RBig {
+    x + RBig::from(1) / RBig::from(1u64 << 60) * (RBig::ONE + x * x)
+}
+
+/// Recomputes a proof in the checker arithmetic; a rule that is not known is refused.
+fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refusal> {
+    let bound = &certificate.evidence.region_bound;
+    if bound.rule != INTERVAL_BOUND {
+        return refuse(format!(
+            "it rests on a rule that this program does not know: {:?}",
+            bound.rule
+        ));
+    }
+    if certificate.evidence.witness.is_some() {
+        return refuse("it says `proved` and shows a witness");
+    }
+    let mut encloser = Encloser::new(claim, CheckerArithmetic::new());
+    let enclosed = encloser.over_region();
+    if !enclosed.flags.defined {
+        return refuse("the claim is not defined on the whole region");
+    }
+    let floor = -claim.tolerance.clone();
+    if !encloser.arithmetic().at_least(&enclosed.slack, &floor) {
+        return refuse("the bound on the slack over the region is below minus the tolerance");
+    }
+    let written = bound.slack[0].and_then(|lo| RBig::try_from(lo).ok());
+    let plausible =
+        written.is_some_and(|lo| lo >= floor && encloser.arithmetic().at_least(&enclosed.slack, &lo));
+    if !(bound.proves && bound.defined && plausible) {
+        return refuse("the bound that it states is not what the checker finds");
+    }
+    Ok("the bound over the whole region was recomputed in multiprecision".to_owned())
+}
+
+/// Recomputes the statistics and the search from their seed.
+fn verify_statistics(
+    certificate: &Certificate,
+    claim: &Claim,
+    progress: &dyn Progress,
+) -> Result<String, Refusal> {
+    let findings = engine::run(claim, &certificate.options, progress).map_err(Refusal::Failed)?;
+    if findings.verdict != certificate.verdict {
+        return refuse(format!(
+            "it says `{}`, and the recomputation `{}`",
+            certificate.verdict.word(),
+            findings.verdict.word()
+        ));
+    }
+    let written = serde_json::to_value(&certificate.evidence).unwrap_or_default();
+    let recomputed = serde_json::to_value(&findings.evidence).unwrap_or_default();
+    if let Some(place) = difference(&written, &recomputed, "evidence") {
+        return refuse(format!("`{place}` is not what the recomputation finds"));
+    }
+    Ok(format!(
+        "the statistics at {} points and the search were recomputed from seed {}",
+        findings.sampled, certificate.options.seed
+    ))
+}
+
+/// The first place where two JSON values differ by more than rounding.
+fn difference(a: &serde_json::Value, b: &serde_json::Value, place: &str) -> Option<String> {
+    use serde_json::Value;
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            if a.len() != b.len() {
+                return Some(place.to_owned());
+            }
+            a.iter().find_map(|(key, value)| {
+                let inner = format!("{place}.{key}");
+                match b.get(key) {
+                    Some(other) => difference(value, other, &inner),
+                    None => Some(inner),
+                }
+            })
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            if a.len() != b.len() {
+                return Some(place.to_owned());
+            }
+            a.iter()
+                .zip(b)
+                .enumerate()
+                .find_map(|(i, (a, b))| difference(a, b, &format!("{place}[{i}]")))
+        }
+        (Value::Number(x), Value::Number(y)) => {
+            let (x, y) = (x.as_f64()?, y.as_f64()?);
+            let close = (x - y).abs() <= STATISTICS_TOLERANCE * x.abs().max(y.abs());
+            (!close).then(|| place.to_owned())
+        }
+        _ => (a != b).then(|| place.to_owned()),
+    }
+}

@@ -1,0 +1,208 @@
+//! From a case to one function, the slack, and a region: the claim holds exactly if the slack is not
+//! negative on the region.
+//!
+//! The slack is built twice in one graph: with our own `gradient`/`jvp` (what is proved and refuted),
+//! and with the gradient as an input that Burn's autodiff supplies (what is sampled; the two are held
+//! against each other in every certificate).
+
+pub mod kinds;
+pub mod region;
+mod sets;
+pub mod statement;
+
+use dashu_ratio::RBig;
+
+use crate::burn::models;
+use crate::case::{Case, Text};
+use crate::diagnostic::Diagnostic;
+use crate::eval::exact::exact_values;
+use crate::expr::{Context, ExprError, Gradients, Scope};
+use crate::graph::op::Input;
+use crate::graph::{GradientRequest, Graph, NodeId};
+use region::{Region, Set};
+
+/// A claim, ready for the engines.
+pub struct Claim {
+    /// holds every node below
+    pub graph: Graph,
+    /// number of parameters p
+    pub dimension: usize,
+    /// parameter blocks in order, with their shapes
+    pub blocks: Vec<(String, Vec<usize>)>,
+    /// slack with our own derivatives, scalar
+    pub slack: NodeId,
+    /// left and right side of the inequality
+    pub sides: kinds::Sides,
+    /// values that must exist for the claim to make sense: `f` wherever its gradient is taken
+    pub prerequisites: Vec<NodeId>,
+    /// slack in terms of gradients that an outside engine supplies
+    pub reference_slack: NodeId,
+    /// those gradients
+    pub requests: Vec<GradientRequest>,
+    /// definitions and their roots at `w`
+    pub functions: Vec<(String, NodeId)>,
+    /// names of constants, arrays and definitions, for printing
+    pub names: Vec<(String, NodeId)>,
+    /// for which points
+    pub region: Region,
+    /// nodes whose every entry is `>= 0` exactly at the points of the region
+    pub membership: Vec<NodeId>,
+    /// `proved` means slack >= -tolerance; not negative
+    pub tolerance: RBig,
+}
+
+/// Turns an error inside an expression into a diagnostic at its place in the case.
+pub(crate) fn place<'a>(case: &'a Case, text: &'a Text) -> impl Fn(ExprError) -> Diagnostic + 'a {
+    move |error| case.diagnose(text, error.span, &error.message, error.expected)
+}
+
+impl Claim {
+    /// Builds the claim of a case.
+    ///
+    /// # Errors
+    /// A diagnostic that points at the place where an expression, a shape or a region does not fit.
+    pub fn new(case: &Case) -> Result<Claim, Diagnostic> {
+        let mut scope = Scope::new();
+        let mut names = Vec::new();
+        for (name, text) in &case.constants {
+            let node = scope.add_constant(name, &text.value).map_err(place(case, text))?;
+            names.push((name.clone(), node));
+        }
+        for (name, array) in &case.data {
+            let node = scope
+                .add_data(name, &array.shape, array.values.clone())
+                .map_err(|error| case.fault(&array.at, error.message))?;
+            names.push((name.clone(), node));
+        }
+        let mut blocks: Vec<(String, Vec<usize>)> = Vec::new();
+        for (name, shape) in &case.parameters {
+            scope
+                .add_block(name, &shape.value)
+                .map_err(|error| case.fault(&shape.at, error.message))?;
+            blocks.push((name.clone(), shape.value.clone()));
+        }
+        if let Some(spec) = &case.model {
+            let model = models::build(&spec.value.kind, &spec.value.options).map_err(|error| {
+                let at = case.model_option(&error.path).unwrap_or_else(|| spec.at.clone());
+                case.fault(&at, error.message)
+            })?;
+            let offset = scope.dimension;
+            for (name, shape) in model.blocks() {
+                scope.add_block(&name, &shape).map_err(|error| {
+                    case.fault(
+                        &spec.at,
+                        format!("block `{name}` of the model: {}", error.message),
+                    )
+                })?;
+                blocks.push((name, shape));
+            }
+            scope.add_model(models::callable(model, offset));
+        }
+        scope
+            .announced
+            .extend(case.define.keys().chain(case.constants.keys()).cloned());
+        let dimension = scope.dimension;
+        if dimension == 0 {
+            return Err(case.fault(&case.claim.at, "the case declares no parameters"));
+        }
+        let mut functions = Vec::new();
+        for (name, text) in &case.define {
+            let root = scope.define(name, &text.value).map_err(place(case, text))?;
+            functions.push((name.clone(), root));
+            names.push((name.clone(), root));
+        }
+
+        scope.gradients = Gradients::Own;
+        let sides = kinds::sides(case, &mut scope)?;
+        let slack = scope.graph.sub(sides.left, sides.right);
+        scope.gradients = Gradients::External;
+        let reference = kinds::sides(case, &mut scope)?;
+        let reference_slack = scope.graph.sub(reference.left, reference.right);
+        scope.gradients = Gradients::Own;
+        let prerequisites = scope
+            .requests
+            .iter()
+            .map(|request| {
+                scope
+                    .graph
+                    .substitute(request.function, &[(Input::W, request.point)])
+            })
+            .collect();
+
+        let tolerance = tolerance(case, &mut scope)?;
+        let speaks_of_v = {
+            let depends = scope.graph.depends_on(Input::V);
+            depends[slack.index()]
+        };
+        let region = sets::region(case, &mut scope, &blocks, speaks_of_v)?;
+        let mut claim = Claim {
+            requests: scope.requests.clone(),
+            graph: scope.graph,
+            dimension,
+            blocks,
+            slack,
+            sides,
+            prerequisites,
+            reference_slack,
+            functions,
+            names,
+            region,
+            membership: Vec::new(),
+            tolerance,
+        };
+        claim.fix_points();
+        for (input, set) in claim.region.free() {
+            claim
+                .membership
+                .extend(region::membership(&mut claim.graph, input, set));
+        }
+        claim.membership.extend(&claim.region.constraints);
+        Ok(claim)
+    }
+
+    /// Puts the one point of a side in place of its input everywhere.
+    fn fix_points(&mut self) {
+        let sides = [(Input::W, Some(self.region.w)), (Input::V, self.region.v)];
+        let map: Vec<(Input, NodeId)> = sides
+            .into_iter()
+            .filter_map(|(input, set)| match set {
+                Some(Set::Point(node)) => Some((input, node)),
+                _ => None,
+            })
+            .collect();
+        if map.is_empty() {
+            return;
+        }
+        let mut fix = |node: &mut NodeId| *node = self.graph.substitute(*node, &map);
+        fix(&mut self.slack);
+        fix(&mut self.sides.left);
+        fix(&mut self.sides.right);
+        fix(&mut self.reference_slack);
+        self.prerequisites.iter_mut().for_each(&mut fix);
+        self.region.constraints.iter_mut().for_each(&mut fix);
+        self.requests
+            .iter_mut()
+            .for_each(|request| fix(&mut request.point));
+    }
+
+    /// The slack, then everything that must be defined with it.
+    pub fn rigorous_roots(&self) -> Vec<NodeId> {
+        let mut roots = vec![self.slack];
+        roots.extend(&self.prerequisites);
+        roots
+    }
+}
+
+fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Diagnostic> {
+    let text = &case.check.tolerance;
+    let node = scope
+        .elaborate(&text.value, Context::Constant)
+        .map_err(place(case, text))?;
+    let value = exact_values(&scope.graph, node)
+        .filter(|values| values.len() == 1 && values[0] >= RBig::ZERO)
+        .map(|mut values| values.remove(0));
+    value.ok_or_else(|| {
+        let expected = Some("an exact number that is not negative, such as \"1e-9\" or 0".to_owned());
+        case.diagnose(text, 0..text.value.len(), "this is not a tolerance", expected)
+    })
+}

@@ -1,0 +1,120 @@
+//! `certify`: the main job.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::ValueEnum;
+
+use super::output::Printer;
+use super::{CaseFile, engine_error, load};
+use crate::certificate::Certificate;
+use crate::engine::{self, Options, Verdict};
+use crate::error::Error;
+
+/// Check the claim of a case and write a certificate
+#[derive(clap::Args)]
+pub struct Certify {
+    #[command(flatten)]
+    file: CaseFile,
+    /// Where the certificate goes [default: standard output]
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// Level that counts as success
+    #[arg(long, value_enum, default_value = "supported")]
+    require: Level,
+    /// Sample so many points instead of the case's number
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
+    samples: Option<u64>,
+    /// Use this seed instead of the case's
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Nothing on standard error: the certificate is the whole answer
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Level {
+    /// sampled and searched without a violation
+    Supported,
+    /// proved on the whole region
+    Proved,
+}
+
+impl Certify {
+    /// Runs it; the exit code is the verdict's.
+    pub fn run(self, printer: &Printer) -> Result<u8, Error> {
+        let silent = Printer::new(true);
+        let printer = if self.json { &silent } else { printer };
+        let (case, claim) = load(&self.file.case, &self.file.access)?;
+        let options = Options {
+            samples: self.samples.unwrap_or(case.check.samples),
+            seed: self.seed.unwrap_or(case.check.seed),
+            confidence: case.check.confidence,
+            tolerance: engine::tolerance(&claim),
+            starts: case.check.starts,
+        };
+        let started = Instant::now();
+        let progress = printer.progress();
+        let findings =
+            engine::run(&claim, &options, &progress).map_err(|failure| engine_error(&case, failure))?;
+        drop(progress);
+        let certificate = Certificate::new(&case, &claim, options, findings, started.elapsed().as_secs_f64());
+        summarize(printer, &certificate);
+        let text = certificate.to_json();
+        match &self.output {
+            Some(path) => printer.file(path, &text)?,
+            None => printer.result(&text)?,
+        }
+        Ok(match certificate.verdict {
+            Verdict::Refuted => 1,
+            Verdict::Proved => 0,
+            Verdict::Supported if self.require == Level::Supported => 0,
+            Verdict::Supported | Verdict::Undecided => 3,
+        })
+    }
+}
+
+/// The findings in a few lines.
+fn summarize(printer: &Printer, certificate: &Certificate) {
+    printer.note(&format!("{}: {}", certificate.case.name, certificate.case.title));
+    printer.note(&certificate.statement.words);
+    printer.verdict(certificate.verdict, &certificate.reason);
+    let sampling = &certificate.evidence.sampling.uniform;
+    let share = &sampling.violating_share;
+    if let Some(minimum) = &sampling.minimum {
+        printer.note(&format!(
+            "  sampled   {} uniform points, smallest slack {:.6e}; with confidence {} the slack is below minus the \
+             tolerance on at most {:.3e} of the region",
+            sampling.count, minimum.slack, share.confidence, share.at_most
+        ));
+    }
+    if let Some(search) = &certificate.evidence.search
+        && let Some(lowest) = search.lowest
+    {
+        printer.note(&format!(
+            "  searched  from {} starts, smallest slack {lowest:.6e}",
+            search.starts
+        ));
+    }
+    if let Some(witness) = &certificate.evidence.witness {
+        for (name, side) in [("w", &witness.w), ("v", &witness.v)] {
+            if !side.is_empty() {
+                let shown: Vec<&str> = side.iter().take(8).map(String::as_str).collect();
+                let more = if side.len() > 8 { ", ..." } else { "" };
+                printer.note(&format!("  witness   {name} = ({}{more})", shown.join(", ")));
+            }
+        }
+    }
+    let checks = &certificate.cross_checks;
+    if let Some(gradient) = checks.gradient {
+        printer.note(&format!(
+            "  checked   Burn's autodiff against our derivatives: {gradient:.1e}; ndarray against flex: {:.1e}",
+            checks.flex
+        ));
+    }
+    printer.note(&format!(
+        "  took      {:.2} s, {:.0} slack evaluations per second",
+        certificate.run.seconds, certificate.run.sampling.evaluations_per_second
+    ));
+}

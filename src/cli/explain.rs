@@ -1,0 +1,146 @@
+//! `explain`: what a case claims, in mathematics, and what each engine would do.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use super::output::Printer;
+use super::{CaseFile, load};
+use crate::case::Case;
+use crate::claim::Claim;
+use crate::claim::statement::statement;
+use crate::engine::points::{Draw, Points};
+use crate::error::Error;
+use crate::graph::op::Input;
+use crate::graph::{NodeId, print};
+
+/// Show what a case claims, and what each engine would do
+#[derive(clap::Args)]
+pub struct Explain {
+    #[command(flatten)]
+    file: CaseFile,
+    /// Print the formulas in LaTeX
+    #[arg(long)]
+    latex: bool,
+}
+
+impl Explain {
+    /// Runs it.
+    pub fn run(self, printer: &Printer) -> Result<u8, Error> {
+        let (case, claim) = load(&self.file.case, &self.file.access)?;
+        let text = explain(&case, &claim, self.latex);
+        printer.result(&text).map(|()| 0)
+    }
+}
+
+fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        let _ = writeln!(out, "{text}");
+    };
+    let stated = statement(case, claim);
+    line(&format!("{}: {}", case.name, case.title));
+    if !case.source.work.is_empty() {
+        line(&format!("source: {} ({})", case.source.work, case.source.place));
+    }
+    line("");
+    line(if latex { &stated.latex } else { &stated.words });
+    line("");
+
+    let mut graph = claim.graph.clone();
+    let mut gradients = Vec::new();
+    for request in &claim.requests {
+        gradients.push((
+            request.function,
+            graph.gradient(request.function, Input::W, claim.dimension),
+        ));
+    }
+    let names: HashMap<NodeId, String> = claim.names.iter().map(|(name, id)| (*id, name.clone())).collect();
+    let show = |root: NodeId, names: &HashMap<NodeId, String>| {
+        if latex {
+            print::latex(&graph, root, names)
+        } else {
+            print::unicode(&graph, root, names)
+        }
+    };
+    line("functions of w");
+    for (name, root) in &claim.functions {
+        let mut others = names.clone();
+        others.remove(root);
+        line(&format!("  {name} = {}", indent(&show(*root, &others))));
+    }
+    for (function, gradient) in &gradients {
+        let name = claim
+            .functions
+            .iter()
+            .find(|(_, root)| root == function)
+            .map_or("f", |(name, _)| name);
+        line(&format!("  ∇{name} = {}", indent(&show(*gradient, &names))));
+    }
+    line(&format!("  slack = {}", indent(&show(claim.slack, &names))));
+    line("");
+
+    line("sizes");
+    for (name, shape) in &claim.blocks {
+        line(&format!("  block {name} {shape:?}"));
+    }
+    let count = |roots: &[NodeId]| {
+        claim
+            .graph
+            .reachable(roots)
+            .iter()
+            .filter(|needed| **needed)
+            .count()
+    };
+    line(&format!(
+        "  {} parameters, {} free coordinates, {} nodes in the slack",
+        claim.dimension,
+        claim.region.free().len() * claim.dimension,
+        count(&[claim.slack])
+    ));
+    for (name, array) in &case.data {
+        line(&format!("  data {name} {:?}", array.shape));
+    }
+    line("");
+
+    let points = Points::new(claim, case.check.seed);
+    line("engines");
+    line("  interval bound  one rigorous evaluation of the slack over the whole region; settles easy claims");
+    let directed: Vec<&str> = [
+        (Draw::NearDiagonal, "pairs with v near w"),
+        (Draw::NearKink, "points near kinks"),
+        (Draw::Boundary, "points on the boundary"),
+    ]
+    .iter()
+    .filter(|(draw, _)| points.offers(*draw))
+    .map(|(_, name)| *name)
+    .collect();
+    if points.free().is_empty() {
+        line("  sample          the one point of the region");
+    } else {
+        line(&format!(
+            "  sample          {} uniform points{}{}",
+            case.check.samples,
+            if claim.region.constraints.is_empty() {
+                ""
+            } else {
+                " by rejection"
+            },
+            if directed.is_empty() {
+                String::new()
+            } else {
+                format!(", and {}", directed.join(", "))
+            }
+        ));
+        line(&format!(
+            "  search          projected descent and random moves from the {} worst points",
+            case.check.starts
+        ));
+    }
+    line("  confirm         a violation counts only where its interval enclosure is below 0 in the region");
+    out
+}
+
+/// Continuation lines under their first line.
+fn indent(text: &str) -> String {
+    text.trim_end().replace('\n', "\n      ")
+}

@@ -1,0 +1,146 @@
+//! The command line: one file per subcommand, one printer, few exit codes.
+//!
+//! Exit codes: 0 the claim holds at the level asked for (or the command did what it should), 1 refuted
+//! or a certificate refused, 2 the command line or a file is at fault, 3 undecided, 4 the run failed.
+
+mod certify;
+mod explain;
+mod new;
+mod output;
+mod schema;
+mod verify;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::case::Case;
+use crate::claim::Claim;
+use crate::engine::Failure;
+use crate::error::Error;
+use output::Printer;
+
+/// Checks inequalities about a loss, its gradient and proxies of it, by machine.
+#[derive(Parser)]
+#[command(name = "proxycert", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Options of every command.
+#[derive(clap::Args, Clone, Copy)]
+struct Global {
+    /// Print nothing but the result and errors
+    #[arg(long, short, global = true)]
+    quiet: bool,
+    /// Number of threads; the result does not depend on it [default: all cores]
+    #[arg(long, global = true, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check the claim of a case and write a certificate
+    Certify(certify::Certify),
+    /// Check a certificate against the case it speaks of
+    Verify(verify::Verify),
+    /// Show what a case claims, and what each engine would do
+    Explain(explain::Explain),
+    /// Print the JSON schema of a file format
+    Schema(schema::Schema),
+    /// Write a commented case to start from
+    New(new::New),
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The case file and how it may be read.
+#[derive(clap::Args)]
+struct CaseFile {
+    /// The case, a JSON file
+    case: PathBuf,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// What a case may read.
+#[derive(clap::Args)]
+struct Access {
+    /// Let the case read CSV files outside its folder
+    #[arg(long)]
+    allow_outside: bool,
+}
+
+/// Loads a case and builds its claim.
+fn load(path: &std::path::Path, access: &Access) -> Result<(Case, Claim), Error> {
+    let case = Case::load(path, access.allow_outside)?;
+    let claim = Claim::new(&case)?;
+    Ok((case, claim))
+}
+
+/// An engine's failure as an error that points into the case.
+fn engine_error(case: &Case, failure: Failure) -> Error {
+    match failure {
+        Failure::Run(message) => Error::Run(message),
+        Failure::Hopeless => {
+            let place = case
+                .region
+                .constraints
+                .first()
+                .map_or(&case.region.at, |text| &text.at);
+            let message = format!(
+                "none of {} draws in a row from the region's box or ball met the inequalities under `where`: \
+                 the region is empty, or too small a part to be sampled by rejection",
+                crate::engine::points::MAX_DRAWS
+            );
+            case.fault(place, message).into()
+        }
+    }
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // help and version go to standard output with code 0, faults to standard error with code 2
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let printer = Printer::new(arguments.global.quiet);
+    if let Some(threads) = arguments.global.threads
+        && let Err(error) = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
+    {
+        printer.error(&Error::Run(error.to_string()));
+        return ExitCode::from(4);
+    }
+    let result = match arguments.command {
+        Command::Certify(command) => command.run(&printer),
+        Command::Verify(command) => command.run(&printer),
+        Command::Explain(command) => command.run(&printer),
+        Command::Schema(command) => command.run(&printer),
+        Command::New(command) => command.run(&printer),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "proxycert", &mut script);
+            printer.result(&String::from_utf8_lossy(&script)).map(|()| 0)
+        }
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `verify`: check a certificate against a case.
+
+use std::path::PathBuf;
+
+use super::output::Printer;
+use super::{Access, engine_error, load};
+use crate::certificate::verify::{Refusal, read, verify};
+use crate::error::Error;
+
+/// Largest certificate that is read, in bytes.
+const MAX_BYTES: u64 = 256 << 20;
+
+/// Check a certificate against the case it speaks of
+#[derive(clap::Args)]
+pub struct Verify {
+    /// The certificate
+    certificate: PathBuf,
+    /// The case that you hold
+    #[arg(long)]
+    case: PathBuf,
+    #[command(flatten)]
+    access: Access,
+}
+
+impl Verify {
+    /// Runs it; exit code 0 when the certificate holds, 1 when it is refused.
+    pub fn run(self, printer: &Printer) -> Result<u8, Error> {
+        let input = |message: String| {
+            let message = format!("{}: {message}", self.certificate.display());
+            Error::from(crate::diagnostic::Diagnostic::new(message))
+        };
+        let metadata = std::fs::metadata(&self.certificate).map_err(|error| input(error.to_string()))?;
+        if metadata.len() > MAX_BYTES {
+            return Err(input(format!(
+                "{} bytes, more than a certificate has",
+                metadata.len()
+            )));
+        }
+        let text = std::fs::read_to_string(&self.certificate).map_err(|error| input(error.to_string()))?;
+        let certificate = read(&text).map_err(|message| input(format!("not a certificate: {message}")))?;
+        let (case, claim) = load(&self.case, &self.access)?;
+        let progress = printer.progress();
+        let outcome = verify(&certificate, &case, &claim, &progress);
+        drop(progress);
+        match outcome {
+            Ok(what) => {
+                printer.note(&format!(
+                    "accepted: `{}` for {}: {what}",
+                    certificate.verdict.word(),
+                    case.name
+                ));
+                Ok(0)
+            }
+            Err(Refusal::Refused(reason)) => {
+                printer.note(&format!("refused: {reason}"));
+                Ok(1)
+            }
+            Err(Refusal::Failed(failure)) => Err(engine_error(&case, failure)),
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Points of the region: uniform draws, and directed ones near the places where claims break.
+//!
+//! Point number `i` of a kind is drawn from its own ChaCha8 stream, so that it does not depend on
+//! threads or on how many points are drawn.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::claim::Claim;
+use crate::claim::region::SetBounds;
+use crate::eval::float::FloatArithmetic;
+use crate::eval::tensor::Evaluator;
+use crate::graph::op::{Binary, Input, Op, Unary};
+use crate::graph::{Graph, NodeId};
+
+/// Draws before a point of the region is given up.
+pub const MAX_DRAWS: u64 = 10_000;
+
+/// A point in binary64; a side that the claim fixes is empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Point {
+    /// coordinates of `w`
+    pub w: Vec<f64>,
+    /// coordinates of `v`
+    pub v: Vec<f64>,
+}
+
+impl Point {
+    /// The coordinates of an input.
+    pub fn side(&self, input: Input) -> &[f64] {
+        match input {
+            Input::V => &self.v,
+            Input::W | Input::Gradient(_) => &self.w,
+        }
+    }
+
+    /// The coordinates of an input.
+    pub fn side_mut(&mut self, input: Input) -> &mut Vec<f64> {
+        match input {
+            Input::V => &mut self.v,
+            Input::W | Input::Gradient(_) => &mut self.w,
+        }
+    }
+}
+
+/// How a point is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Draw {
+    /// uniform on the region
+    Uniform,
+    /// `v` close to `w`, at distances from the size of the region down to 1e-8 of it
+    NearDiagonal,
+    /// on the segment between two uniform points, at a kink of some piecewise function
+    NearKink,
+    /// with some coordinates at the bounds, or on the sphere of a ball
+    Boundary,
+}
+
+impl Draw {
+    /// The directed kinds.
+    pub const DIRECTED: [Draw; 3] = [Draw::NearDiagonal, Draw::NearKink, Draw::Boundary];
+
+    fn stream(self) -> u64 {
+        match self {
+            Draw::Uniform => 0,
+            Draw::NearDiagonal => 1,
+            Draw::NearKink => 2,
+            Draw::Boundary => 3,
+        }
+    }
+}
+
+/// Draws points of a claim's region. Cheap to clone for each worker.
+#[derive(Clone)]
+pub struct Points {
+    free: Vec<(Input, SetBounds)>,
+    seed: u64,
+    constraints: Evaluator<FloatArithmetic>,
+    constraint_count: usize,
+    kinks: Option<Evaluator<FloatArithmetic>>,
+    kink_count: usize,
+    twin_sides: bool,
+}
+
+/// A stream of uniform and normal numbers.
+struct Stream(ChaCha8Rng);
+
+impl Stream {
+    fn new(seed: u64, purpose: u64, index: u64) -> Stream {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        rng.set_stream(index);
+        Stream(rng)
+    }
+
+    /// Uniform in [0, 1), 53 bits.
+    fn uniform(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Uniform in 0..count.
+    fn below(&mut self, count: usize) -> usize {
+        ((u128::from(self.0.next_u64()) * count as u128) >> 64) as usize
+    }
+
+    /// Standard normal (Box, Muller 1958).
+    fn normal(&mut self) -> f64 {
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
+        radius * libm::cos(std::f64::consts::TAU * self.uniform())
+    }
+
+    /// A uniform direction: a unit vector.
+    fn direction(&mut self, dimension: usize) -> Vec<f64> {
+        loop {
+            let normals: Vec<f64> = (0..dimension).map(|_| self.normal()).collect();
+            let length = libm::sqrt(normals.iter().map(|x| x * x).sum());
+            if length > 0.0 {
+                return normals.iter().map(|x| x / length).collect();
+            }
+        }
+    }
+
+    fn in_set(&mut self, set: &SetBounds) -> Vec<f64> {
+        let mut x = match set {
+            SetBounds::Box { lo, hi } => lo
+                .iter()
+                .zip(hi)
+                .map(|(lo, hi)| lo.hi + (hi.lo - lo.hi) * self.uniform())
+                .collect(),
+            SetBounds::Ball { center, radius } => {
+                let direction = self.direction(center.len());
+                let reach = radius.lo * libm::pow(self.uniform(), 1.0 / center.len() as f64);
+                center
+                    .iter()
+                    .zip(&direction)
+                    .map(|(c, d)| c.midpoint() + reach * d)
+                    .collect::<Vec<f64>>()
+            }
+        };
+        set.project(&mut x);
+        x
+    }
+
+    /// Some coordinates at their bounds (all of them every fourth time), or on the sphere.
+    fn on_boundary(&mut self, set: &SetBounds) -> Vec<f64> {
+        let mut x = self.in_set(set);
+        match set {
+            SetBounds::Box { lo, hi } => {
+                let share = if self.below(4) == 0 { 1.0 } else { self.uniform() };
+                for (x, (lo, hi)) in x.iter_mut().zip(lo.iter().zip(hi)) {
+                    if self.uniform() < share {
+                        *x = if self.below(2) == 0 { lo.hi } else { hi.lo };
+                    }
+                }
+            }
+            SetBounds::Ball { center, radius } => {
+                let direction = self.direction(center.len());
+                for (x, (c, d)) in x.iter_mut().zip(center.iter().zip(&direction)) {
+                    *x = c.midpoint() + radius.lo * d;
+                }
+            }
+        }
+        set.project(&mut x);
+        x
+    }
+}
+
+impl Points {
+    /// Prepares a claim; `seed` is the case's.
+    pub fn new(claim: &Claim, seed: u64) -> Points {
+        let free: Vec<(Input, SetBounds)> = claim
+            .region
+            .free()
+            .into_iter()
+            .filter_map(|(input, set)| SetBounds::new(&claim.graph, set).map(|bounds| (input, bounds)))
+            .collect();
+        let kinks = kink_arguments(&claim.graph, claim.slack);
+        Points {
+            twin_sides: free.len() == 2,
+            free,
+            seed,
+            constraints: Evaluator::new(&claim.graph, &claim.region.constraints, FloatArithmetic),
+            constraint_count: claim.region.constraints.len(),
+            kink_count: kinks.len(),
+            kinks: (!kinks.is_empty()).then(|| Evaluator::new(&claim.graph, &kinks, FloatArithmetic)),
+        }
+    }
+
+    /// The inputs that vary and their bounds.
+    pub fn free(&self) -> &[(Input, SetBounds)] {
+        &self.free
+    }
+
+    /// Whether this kind of draw makes sense for the claim.
+    pub fn offers(&self, draw: Draw) -> bool {
+        match draw {
+            Draw::Uniform => true,
+            Draw::NearDiagonal => self.twin_sides,
+            Draw::NearKink => self.kinks.is_some() && !self.free.is_empty(),
+            Draw::Boundary => !self.free.is_empty(),
+        }
+    }
+
+    /// Whether the constraints hold, in binary64.
+    pub fn satisfies(&mut self, point: &Point) -> bool {
+        if self.constraint_count == 0 {
+            return true;
+        }
+        self.constraints
+            .run(&[(Input::W, &point.w), (Input::V, &point.v)]);
+        (0..self.constraint_count).all(|number| self.constraints.root(number)[0] >= 0.0)
+    }
+
+    /// Point `index` of a kind, and how many draws it took; `None` where none of [`MAX_DRAWS`] draws
+    /// met the constraints.
+    pub fn draw(&mut self, draw: Draw, index: u64) -> (Option<Point>, u64) {
+        let mut stream = Stream::new(self.seed, draw.stream(), index);
+        for attempt in 1..=MAX_DRAWS {
+            let point = self.once(draw, &mut stream);
+            if self.satisfies(&point) {
+                return (Some(point), attempt);
+            }
+            if self.free.is_empty() {
+                break;
+            }
+        }
+        (None, MAX_DRAWS)
+    }
+
+    fn once(&mut self, draw: Draw, stream: &mut Stream) -> Point {
+        let mut point = Point::default();
+        match draw {
+            Draw::Uniform => {
+                for (input, set) in &self.free {
+                    *point.side_mut(*input) = stream.in_set(set);
+                }
+            }
+            Draw::Boundary => {
+                for (input, set) in &self.free {
+                    *point.side_mut(*input) = stream.on_boundary(set);
+                }
+            }
+            Draw::NearDiagonal => {
+                let (first, second) = (&self.free[0].1, &self.free[1].1);
+                point.w = stream.in_set(first);
+                let direction = stream.direction(point.w.len());
+                let reach = second.scale() * libm::pow(10.0, -8.0 * stream.uniform());
+                point.v = point
+                    .w
+                    .iter()
+                    .zip(&direction)
+                    .map(|(x, d)| x + reach * d)
+                    .collect();
+                second.project(&mut point.v);
+            }
+            Draw::NearKink => {
+                let (from, to) = (self.once(Draw::Uniform, stream), self.once(Draw::Uniform, stream));
+                return self.kink_between(from, to, stream);
+            }
+        }
+        point
+    }
+
+    /// A point of the segment where an argument of a piecewise function changes sign, found by
+    /// bisection; the first point where none does.
+    fn kink_between(&mut self, from: Point, to: Point, stream: &mut Stream) -> Point {
+        let at = |share: f64| {
+            let mix = |a: &[f64], b: &[f64]| -> Vec<f64> {
+                a.iter().zip(b).map(|(a, b)| a + share * (b - a)).collect()
+            };
+            Point {
+                w: mix(&from.w, &to.w),
+                v: mix(&from.v, &to.v),
+            }
+        };
+        let (start, end) = (self.kink_values(&from), self.kink_values(&to));
+        let crossing: Vec<usize> = (0..start.len()).filter(|&i| start[i] * end[i] < 0.0).collect();
+        if crossing.is_empty() {
+            return from;
+        }
+        let entry = crossing[stream.below(crossing.len())];
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            let value = self.kink_values(&at(middle))[entry];
+            if value == 0.0 {
+                return at(middle);
+            }
+            if value * start[entry] > 0.0 {
+                low = middle
+            } else {
+                high = middle
+            }
+        }
+        at(if stream.below(2) == 0 { low } else { high })
+    }
+
+    /// A random unit vector over all free coordinates, for the derivative-free moves of the search.
+    pub fn direction(&self, start: u64, step: u64) -> Point {
+        let mut stream = Stream::new(self.seed, 4 + start, step);
+        let mut point = Point::default();
+        let dimension: usize = self.free.iter().map(|(_, set)| set.dimension()).sum();
+        // every second move changes one coordinate only
+        let mut direction = if step % 2 == 0 {
+            stream.direction(dimension)
+        } else {
+            let mut axis = vec![0.0; dimension];
+            axis[stream.below(dimension)] = if stream.below(2) == 0 { 1.0 } else { -1.0 };
+            axis
+        };
+        for (input, set) in &self.free {
+            let rest = direction.split_off(set.dimension());
+            *point.side_mut(*input) = std::mem::replace(&mut direction, rest);
+        }
+        point
+    }
+
+    fn kink_values(&mut self, point: &Point) -> Vec<f64> {
+        let count = self.kink_count;
+        let Some(kinks) = &mut self.kinks else {
+            return Vec::new();
+        };
+        kinks.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
+        (0..count)
+            .flat_map(|number| kinks.root(number).to_vec())
+            .collect()
+    }
+}
+
+/// The arguments of the piecewise functions below a node that depend on the inputs.
+fn kink_arguments(graph: &Graph, root: NodeId) -> Vec<NodeId> {
+    let needed = graph.reachable(&[root]);
+    let mut found: Vec<NodeId> = graph
+        .ids()
+        .take(needed.len())
+        .filter(|id| needed[id.index()])
+        .filter(|id| match graph.node(*id).op {
+            Op::Unary(Unary::Relu | Unary::Abs | Unary::Step | Unary::StepRight | Unary::Sign)
+            | Op::Binary(Binary::LeakyRelu | Binary::LeakyStep) => true,
+            Op::Unary(_) | Op::Binary(_) | Op::Input(_) | Op::Constant(_) | Op::Pi | Op::MatMul => false,
+            Op::Reduce(..) | Op::Along(..) | Op::Reshape | Op::Broadcast | Op::Permute(_) => false,
+            Op::Slice { .. } | Op::Unslice { .. } | Op::Concat(_) => false,
+        })
+        .map(|id| graph.node(id).args[0])
+        .filter(|id| graph.is_variable(*id))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}

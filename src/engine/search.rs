@@ -1,0 +1,346 @@
+//! Search for a violation: projected descent on the slack from the worst samples, with the gradient
+//! of the slack graph, then a derivative-free finish for kinks. What it finds is only a suspicion
+//! until [`confirm`] encloses the slack there in intervals.
+
+use dashu_ratio::RBig;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::enclose::{Encloser, ExactPoint};
+use super::points::{Point, Points};
+use super::sample::Candidate;
+use crate::claim::Claim;
+use crate::eval::float::FloatArithmetic;
+use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::eval::tensor::Evaluator;
+use crate::graph::NodeId;
+use crate::graph::op::Input;
+
+/// Descent steps from each start.
+const STEPS: usize = 200;
+/// Derivative-free moves from each start.
+const MOVES: usize = 400;
+/// Suspicious points that are enclosed in intervals before the search gives up.
+const CONFIRMATIONS: usize = 64;
+
+/// What the search did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Search {
+    /// starting points, the worst of the samples
+    pub starts: u64,
+    /// evaluations of the slack, with or without its gradient
+    pub evaluations: u64,
+    /// smallest slack found, in binary64
+    #[serde(with = "crate::certificate::number::option")]
+    pub lowest: Option<f64>,
+    /// coordinates of `w` there; absent when the claim fixes it or there are more than 256
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub w: Vec<f64>,
+    /// coordinates of `v`, likewise
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub v: Vec<f64>,
+}
+
+/// A confirmed violation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Witness {
+    /// coordinates of `w`, exact decimals or fractions; absent when the claim fixes it
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub w: Vec<String>,
+    /// coordinates of `v`, likewise
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub v: Vec<String>,
+    /// interval enclosure of the slack there, wholly below 0
+    pub slack: [f64; 2],
+}
+
+/// Descends from every start; returns the record and the points with the smallest slack first.
+pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, Vec<Candidate>) {
+    let mut graph = claim.graph.clone();
+    let inputs: Vec<Input> = points.free().iter().map(|(input, _)| *input).collect();
+    let mut roots: Vec<NodeId> = vec![claim.slack];
+    for &input in &inputs {
+        roots.push(graph.gradient(claim.slack, input, claim.dimension));
+    }
+    let value = Evaluator::new(&graph, &roots[..1], FloatArithmetic);
+    let full = Evaluator::new(&graph, &roots, FloatArithmetic);
+    let descents: Vec<(Candidate, u64)> = starts
+        .par_iter()
+        .enumerate()
+        .map_init(
+            || Descent {
+                points: points.clone(),
+                inputs: inputs.clone(),
+                value: value.clone(),
+                full: full.clone(),
+                evaluations: 0,
+            },
+            |descent, (number, start)| {
+                descent.evaluations = 0;
+                let found = descent.from(start, number as u64);
+                (found, descent.evaluations)
+            },
+        )
+        .collect();
+    let evaluations = descents.iter().map(|(_, evaluations)| evaluations).sum();
+    let mut found: Vec<Candidate> = descents.into_iter().map(|(found, _)| found).collect();
+    found.extend(starts.iter().cloned());
+    found.sort_by(|a, b| a.slack.total_cmp(&b.slack));
+    let short = |side: &[f64]| {
+        if side.len() <= 256 {
+            side.to_vec()
+        } else {
+            Vec::new()
+        }
+    };
+    let search = Search {
+        starts: starts.len() as u64,
+        evaluations,
+        lowest: found.first().map(|best| best.slack),
+        w: found.first().map_or(Vec::new(), |best| short(&best.point.w)),
+        v: found.first().map_or(Vec::new(), |best| short(&best.point.v)),
+    };
+    (search, found)
+}
+
+struct Descent {
+    points: Points,
+    inputs: Vec<Input>,
+    value: Evaluator<FloatArithmetic>,
+    full: Evaluator<FloatArithmetic>,
+    evaluations: u64,
+}
+
+impl Descent {
+    /// The slack, infinite outside the constraints or where it is not a number.
+    fn slack(&mut self, point: &Point) -> f64 {
+        if !self.points.satisfies(point) {
+            return f64::INFINITY;
+        }
+        self.evaluations += 1;
+        self.value.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
+        let slack = self.value.root(0)[0];
+        if slack.is_nan() { f64::INFINITY } else { slack }
+    }
+
+    fn from(&mut self, start: &Candidate, number: u64) -> Candidate {
+        let mut best = start.point.clone();
+        let mut lowest = self.slack(&best);
+        let scale = self
+            .points
+            .free()
+            .iter()
+            .map(|(_, set)| set.scale())
+            .fold(0.0, f64::max);
+        if scale == 0.0 || self.inputs.is_empty() {
+            return Candidate {
+                point: best,
+                slack: lowest,
+            };
+        }
+        // normalised steps; the length grows on success and shrinks on failure
+        let mut reach = 0.1 * scale;
+        for _ in 0..STEPS {
+            let Some(direction) = self.steepest(&best) else {
+                break;
+            };
+            let trial = self.moved(&best, &direction, -reach);
+            let slack = self.slack(&trial);
+            if slack < lowest {
+                (best, lowest) = (trial, slack);
+                reach = (reach * 2.0).min(scale);
+            } else {
+                reach *= 0.3;
+                if reach < 1e-14 * scale {
+                    break;
+                }
+            }
+        }
+        self.random_moves(best, lowest, scale, number)
+    }
+
+    /// The gradient of the slack as a unit vector over all free coordinates.
+    fn steepest(&mut self, point: &Point) -> Option<Point> {
+        self.evaluations += 1;
+        self.full.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
+        let mut direction = Point::default();
+        for (number, &input) in self.inputs.iter().enumerate() {
+            *direction.side_mut(input) = self.full.root(number + 1).to_vec();
+        }
+        let length = direction
+            .w
+            .iter()
+            .chain(&direction.v)
+            .map(|x| x * x)
+            .sum::<f64>()
+            .sqrt();
+        if !(length > 0.0 && length.is_finite()) {
+            return None;
+        }
+        direction
+            .w
+            .iter_mut()
+            .chain(&mut direction.v)
+            .for_each(|x| *x /= length);
+        Some(direction)
+    }
+
+    fn moved(&self, point: &Point, direction: &Point, reach: f64) -> Point {
+        let mut moved = point.clone();
+        for (input, set) in self.points.free() {
+            let side = moved.side_mut(*input);
+            for (x, d) in side.iter_mut().zip(direction.side(*input)) {
+                *x += reach * d;
+            }
+            set.project(side);
+        }
+        moved
+    }
+
+    /// Random directions with a shrinking reach: gets past kinks, where the gradient misleads.
+    fn random_moves(&mut self, mut best: Point, mut lowest: f64, scale: f64, number: u64) -> Candidate {
+        let mut reach = 0.05 * scale;
+        let mut failures = 0;
+        for step in 0..MOVES {
+            let direction = self.points.direction(number, step as u64);
+            let trial = self.moved(&best, &direction, reach);
+            let slack = self.slack(&trial);
+            if slack < lowest {
+                (best, lowest) = (trial, slack);
+                failures = 0;
+                reach = (reach * 1.5).min(scale);
+            } else {
+                failures += 1;
+                if failures >= 8 {
+                    failures = 0;
+                    reach *= 0.5;
+                }
+            }
+        }
+        Candidate {
+            point: best,
+            slack: lowest,
+        }
+    }
+}
+
+/// Encloses the slack at the suspicious points, most negative first, and returns the first violation
+/// that is beyond doubt, with as few decimals as it bears.
+pub fn confirm(claim: &Claim, suspects: &[Candidate]) -> Option<Witness> {
+    let mut encloser = Encloser::new(claim, IntervalArithmetic::new());
+    let suspects = suspects
+        .iter()
+        .filter(|suspect| suspect.slack < 0.0)
+        .take(CONFIRMATIONS);
+    for suspect in suspects {
+        let exact =
+            |side: &[f64]| -> Option<Vec<RBig>> { side.iter().map(|&x| RBig::try_from(x).ok()).collect() };
+        let Some((w, v)) = exact(&suspect.point.w).zip(exact(&suspect.point.v)) else {
+            continue;
+        };
+        let Some(slack) = violation(&mut encloser, &ExactPoint { w, v }) else {
+            continue;
+        };
+        for digits in 0..=12 {
+            let texts = |side: &[f64]| -> Vec<String> { side.iter().map(|x| decimal(*x, digits)).collect() };
+            let (w, v) = (texts(&suspect.point.w), texts(&suspect.point.v));
+            let Some(point) = read_point(&w, &v) else { continue };
+            if let Some(slack) = violation(&mut encloser, &point) {
+                return Some(Witness {
+                    w,
+                    v,
+                    slack: [slack.lo, slack.hi],
+                });
+            }
+        }
+        let texts = |side: &[f64]| -> Vec<String> { side.iter().map(|x| exact_decimal(*x)).collect() };
+        return Some(Witness {
+            w: texts(&suspect.point.w),
+            v: texts(&suspect.point.v),
+            slack: [slack.lo, slack.hi],
+        });
+    }
+    None
+}
+
+/// The enclosure of the slack, where it is wholly below 0 and the point lies in the region.
+fn violation(encloser: &mut Encloser<IntervalArithmetic>, point: &ExactPoint) -> Option<Interval> {
+    let enclosed = encloser.at_point(point);
+    let below = enclosed.flags.defined && enclosed.slack.hi < 0.0;
+    (below && encloser.contains(point)).then_some(enclosed.slack)
+}
+
+/// Rounded to so many decimals, without trailing zeros.
+fn decimal(x: f64, digits: usize) -> String {
+    let text = format!("{x:.digits$}");
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
+    if text == "-0" {
+        "0".to_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+/// The exact decimal expansion of a binary64 number.
+fn exact_decimal(x: f64) -> String {
+    // a binary64 number has at most 1074 decimals
+    decimal(x, 1074)
+}
+
+/// The point behind the texts of a witness: plain decimals.
+pub fn read_point(w: &[String], v: &[String]) -> Option<ExactPoint> {
+    let side = |texts: &[String]| {
+        texts
+            .iter()
+            .map(|text| read_decimal(text))
+            .collect::<Option<Vec<RBig>>>()
+    };
+    Some(ExactPoint {
+        w: side(w)?,
+        v: side(v)?,
+    })
+}
+
+/// A plain decimal such as `-0.25`, exactly; at most 2,000 characters.
+fn read_decimal(text: &str) -> Option<RBig> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !plain(whole) || !plain(fraction) || text.len() > 2000 {
+        return None;
+    }
+    let numerator: dashu_int::IBig = format!("{whole}{fraction}").parse().ok()?;
+    let denominator = dashu_int::IBig::from(10).pow(fraction.len());
+    let value = RBig::from(numerator) / RBig::from(denominator);
+    Some(if text.starts_with('-') { -value } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_short_and_exact() {
+        assert_eq!(decimal(-0.2500001, 2), "-0.25");
+        assert_eq!(decimal(-0.001, 2), "0");
+        assert_eq!(decimal(1200.0, 0), "1200");
+        assert_eq!(exact_decimal(0.375), "0.375");
+        assert_eq!(
+            exact_decimal(0.1),
+            "0.1000000000000000055511151231257827021181583404541015625"
+        );
+    }
+
+    #[test]
+    fn reading_is_exact_and_strict() {
+        assert_eq!(read_decimal("-0.25"), Some(RBig::from(-1) / RBig::from(4)));
+        assert_eq!(read_decimal("3"), Some(RBig::from(3)));
+        for bad in ["", "-", ".5", "1e5", "0x1", "1/2", "--1", "1.2.3", "+1", "inf"] {
+            assert_eq!(read_decimal(bad), None, "{bad}");
+        }
+    }
+}

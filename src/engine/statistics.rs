@@ -1,0 +1,114 @@
+//! Statistics of sampled slacks.
+
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{Beta, ContinuousCDF};
+
+/// Clopper-Pearson upper confidence bound on a share, after `hits` in `count` independent draws:
+/// the `confidence` quantile of Beta(hits + 1, count - hits), one-sided (Clopper, Pearson 1934). For
+/// no hits it is `1 - (1 - confidence)^(1/count)`.
+pub fn clopper_pearson_upper(hits: u64, count: u64, confidence: f64) -> f64 {
+    if count == 0 || hits >= count {
+        return 1.0;
+    }
+    if hits == 0 {
+        return -libm::expm1(libm::log1p(-confidence) / count as f64);
+    }
+    match Beta::new((hits + 1) as f64, (count - hits) as f64) {
+        Ok(beta) => beta.inverse_cdf(confidence),
+        Err(_) => 1.0,
+    }
+}
+
+/// A quantile of the sample.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// share of the sample at or below
+    pub share: f64,
+    /// the slack there
+    #[serde(with = "crate::certificate::number")]
+    pub slack: f64,
+}
+
+/// Counts over bins of equal width.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// left end of the first bin
+    #[serde(with = "crate::certificate::number")]
+    pub from: f64,
+    /// right end of the last bin
+    #[serde(with = "crate::certificate::number")]
+    pub to: f64,
+    /// counts
+    pub counts: Vec<u64>,
+}
+
+/// Order statistics of the finite slacks; sorts the sample.
+pub fn quantiles(sample: &mut [f64]) -> Vec<Quantile> {
+    const SHARES: [f64; 9] = [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+    sample.sort_by(f64::total_cmp);
+    if sample.is_empty() {
+        return Vec::new();
+    }
+    // the smallest order statistic with at least that share of the sample at or below it
+    let at = |share: f64| {
+        let rank = (share * sample.len() as f64).ceil() as usize;
+        sample[rank.clamp(1, sample.len()) - 1]
+    };
+    SHARES
+        .iter()
+        .map(|&share| Quantile {
+            share,
+            slack: at(share),
+        })
+        .collect()
+}
+
+/// Histogram of a sorted sample between its extremes.
+pub fn histogram(sorted: &[f64], bins: usize) -> Option<Histogram> {
+    let (&from, &to) = (sorted.first()?, sorted.last()?);
+    let mut counts = vec![0; bins];
+    // the quotient first: to - from may overflow
+    let share = |x: f64| (x / 2.0 - from / 2.0) / (to / 2.0 - from / 2.0);
+    for &x in sorted {
+        let bin = if to > from {
+            (share(x) * bins as f64) as usize
+        } else {
+            0
+        };
+        counts[bin.min(bins - 1)] += 1;
+    }
+    Some(Histogram { from, to, counts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clopper_pearson_matches_known_values() {
+        // 1 - 0.01^(1/20000), by mpmath
+        assert!((clopper_pearson_upper(0, 20000, 0.99) - 2.3023200184e-4).abs() < 1e-13);
+        // rule of three, exactly: 1 - 0.05^(1/100) = 0.0295130496
+        assert!((clopper_pearson_upper(0, 100, 0.95) - 0.029513049607).abs() < 1e-11);
+        // hits = count - 1 = 1 of 2: P(X <= 1) = 1 - u^2 = 0.05, u = sqrt(0.95)
+        assert!((clopper_pearson_upper(1, 2, 0.95) - 0.95f64.sqrt()).abs() < 1e-8);
+        assert_eq!(clopper_pearson_upper(3, 3, 0.95), 1.0);
+    }
+
+    #[test]
+    fn quantiles_are_order_statistics() {
+        let mut sample: Vec<f64> = (1..=10).rev().map(f64::from).collect();
+        let found = quantiles(&mut sample);
+        let median = found.iter().find(|quantile| quantile.share == 0.5).unwrap();
+        assert_eq!(median.slack, 5.0);
+        assert_eq!(found.first().unwrap().slack, 1.0);
+        assert_eq!(found.last().unwrap().slack, 10.0);
+    }
+
+    #[test]
+    fn histogram_counts_everything_once() {
+        let histogram = histogram(&[0.0, 0.1, 0.5, 1.0], 2).unwrap();
+        assert_eq!(histogram.counts, vec![2, 2]);
+        assert_eq!(super::histogram(&[2.0, 2.0], 3).unwrap().counts, vec![2, 0, 0]);
+    }
+}

@@ -1,0 +1,513 @@
+//! One suite for every arithmetic of the shared evaluator, and random graphs.
+//!
+//! [`suite`] holds each operation of the table against one canonical definition of it, written once
+//! below in plain 400-bit arithmetic without regard to speed or rounding. The random graphs check that
+//! the interval evaluation over a box contains the checker's evaluation at points of the box; results
+//! that are undefined or unbounded, and so say nothing, are counted and printed, and must be few.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use dashu_float::FBig;
+use dashu_float::round::mode::HalfEven;
+use dashu_ratio::RBig;
+use proxycert::eval::checker::{CheckerArithmetic, Enclosure};
+use proxycert::eval::float::FloatArithmetic;
+use proxycert::eval::interval::{Interval, IntervalArithmetic};
+use proxycert::eval::tensor::Evaluator;
+use proxycert::eval::{Arithmetic, Flags};
+use proxycert::graph::op::{Along, Binary, Exponent, Input, Reduction, Unary};
+use proxycert::graph::{Graph, NodeId};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+// ---------------------------------------------------------------------------------------------------
+// Canonical definitions
+
+/// Numbers of the definitions: 400 bits, rounded to nearest.
+type Real = FBig<HalfEven, 2>;
+
+fn real(x: f64) -> Real {
+    Real::try_from(x).expect("finite").with_precision(400).value()
+}
+
+fn is_zero(x: &Real) -> bool {
+    *x == real(0.0)
+}
+
+/// `sum_n (-1)^n x^(2n+1) / (n! (2n+1)) * 2/sqrt(pi)`, the Taylor series of the error function; at 400
+/// bits the cancellation for `|x| <= 8` leaves more than 200.
+fn erf(x: &Real) -> Real {
+    let square = x * x;
+    let (mut power, mut sum) = (x.clone(), real(0.0));
+    for n in 0..700u32 {
+        sum += &power / real(f64::from(2 * n + 1));
+        power = -(power * &square) / real(f64::from(n + 1));
+    }
+    sum * real(2.0) / Real::pi(400).sqrt()
+}
+
+fn define_unary(op: Unary, x: &Real) -> Real {
+    let (zero, one) = (real(0.0), real(1.0));
+    match op {
+        Unary::Neg => -x,
+        Unary::Exp => x.exp(),
+        Unary::Log => x.ln(),
+        Unary::Log1p => (x + &one).ln(),
+        Unary::Sqrt => x.sqrt(),
+        Unary::Abs => {
+            if *x < zero {
+                -x
+            } else {
+                x.clone()
+            }
+        }
+        Unary::Sin => x.sin(),
+        Unary::Cos => x.cos(),
+        Unary::Tanh => (x.exp() - (-x).exp()) / (x.exp() + (-x).exp()),
+        Unary::Sigmoid => &one / (&one + (-x).exp()),
+        Unary::LogSigmoid => -(&one + (-x).exp()).ln(),
+        Unary::Erf => erf(x),
+        Unary::Relu => {
+            if *x < zero {
+                zero
+            } else {
+                x.clone()
+            }
+        }
+        Unary::Sign => {
+            if *x < zero {
+                -one
+            } else {
+                one
+            }
+        }
+        Unary::Step | Unary::StepRight => {
+            if *x < zero {
+                zero
+            } else {
+                one
+            }
+        }
+        Unary::Pow(Exponent { num, den: 1 }) => {
+            let power = (0..num.unsigned_abs()).fold(one.clone(), |product, _| product * x);
+            if num < 0 { one / power } else { power }
+        }
+        Unary::Pow(Exponent { num, den }) => (x.ln() * real(f64::from(num)) / real(f64::from(den))).exp(),
+    }
+}
+
+fn define_binary(op: Binary, x: &Real, y: &Real) -> Real {
+    let zero = real(0.0);
+    match op {
+        Binary::Add => x + y,
+        Binary::Sub => x - y,
+        Binary::Mul => x * y,
+        Binary::Div => x / y,
+        Binary::Max => {
+            if x > y {
+                x.clone()
+            } else {
+                y.clone()
+            }
+        }
+        Binary::Min => {
+            if x < y {
+                x.clone()
+            } else {
+                y.clone()
+            }
+        }
+        Binary::LeakyRelu => {
+            if *x < zero {
+                x * y
+            } else {
+                x.clone()
+            }
+        }
+        Binary::LeakyStep => {
+            if *x < zero {
+                y.clone()
+            } else {
+                real(1.0)
+            }
+        }
+    }
+}
+
+fn define_sum(entries: &[Real]) -> Real {
+    entries.iter().fold(real(0.0), |sum, x| sum + x)
+}
+
+fn define_reduction(op: Reduction, entries: &[Real]) -> Real {
+    match op {
+        Reduction::Sum => define_sum(entries),
+        Reduction::Max => entries.iter().max().expect("entries").clone(),
+        Reduction::LogSumExp => define_sum(&entries.iter().map(|x| x.exp()).collect::<Vec<_>>()).ln(),
+    }
+}
+
+fn define_along(op: Along, entries: &[Real]) -> Vec<Real> {
+    match op {
+        Along::Softmax => {
+            let weights: Vec<Real> = entries.iter().map(|x| x.exp()).collect();
+            let total = define_sum(&weights);
+            weights.iter().map(|w| w / &total).collect()
+        }
+        Along::ArgMax => {
+            let largest = define_reduction(Reduction::Max, entries);
+            entries
+                .iter()
+                .map(|x| real(f64::from(u8::from(*x == largest))))
+                .collect()
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------
+// The suite
+
+/// What the suite asks of an arithmetic's result.
+trait Holds: Arithmetic<Value: Debug> {
+    /// Whether the result is right, for an operation whose true value is `truth`.
+    fn holds(value: &Self::Value, truth: &Real) -> bool;
+}
+
+/// `truth` to about 300 bits, and less than that on each side.
+fn around(truth: &Real) -> (RBig, RBig) {
+    let value = RBig::try_from(truth.clone()).expect("finite");
+    // the definitions keep at least 150 correct bits in the worst case here
+    let error = if is_zero(truth) {
+        RBig::ZERO
+    } else {
+        value.clone() / RBig::from(dashu_int::IBig::ONE << 150)
+    };
+    let error = if error < RBig::ZERO { -error } else { error };
+    (&value - &error, value + error)
+}
+
+impl Holds for FloatArithmetic {
+    fn holds(value: &f64, truth: &Real) -> bool {
+        // relative, with room for sums that cancel
+        let difference = real(*value) - truth;
+        let size = truth.to_f64().value().abs();
+        difference.to_f64().value().abs() <= 1e-13 * size + 1e-14
+    }
+}
+
+impl Holds for IntervalArithmetic {
+    fn holds(value: &Interval, truth: &Real) -> bool {
+        let (below, above) = around(truth);
+        let meets = RBig::try_from(value.lo).expect("bounded") <= above
+            && RBig::try_from(value.hi).expect("bounded") >= below;
+        meets && value.width() <= 1e-13 * truth.to_f64().value().abs() + 1e-14
+    }
+}
+
+impl Holds for CheckerArithmetic {
+    fn holds(value: &Enclosure, truth: &Real) -> bool {
+        let (below, above) = around(truth);
+        let meets = (value.contains(&below) || !value.at_most(&below))
+            && (value.contains(&above) || !value.at_least(&above));
+        let margin = RBig::from_parts(1.into(), 10u8.into()).pow(35);
+        meets && value.at_least(&(below - &margin)) && value.at_most(&(above + margin))
+    }
+}
+
+/// Evaluates a graph of `W` at a point and compares every entry with its definition.
+fn compare<A: Holds + Default>(
+    what: &str,
+    build: impl FnOnce(&mut Graph, NodeId) -> NodeId,
+    w: &[f64],
+    truth: &[Real],
+) {
+    let mut graph = Graph::new();
+    let input = graph.input(Input::W, w.len());
+    let root = build(&mut graph, input);
+    let mut evaluator = Evaluator::new(&graph, &[root], A::default());
+    let entries: Vec<A::Value> = w.iter().map(|x| evaluator.arithmetic().float(*x)).collect();
+    let flags = evaluator.run(&[(Input::W, &entries)]);
+    assert_eq!(flags, Flags::default(), "{what} at {w:?}");
+    assert_eq!(evaluator.root(0).len(), truth.len(), "{what}: number of entries");
+    for (value, truth) in evaluator.root(0).iter().zip(truth) {
+        assert!(
+            A::holds(value, truth),
+            "{what} at {w:?}: {value:?}, not {truth:?}"
+        );
+    }
+}
+
+const UNARY: [Unary; 22] = [
+    Unary::Neg,
+    Unary::Exp,
+    Unary::Log,
+    Unary::Log1p,
+    Unary::Sqrt,
+    Unary::Abs,
+    Unary::Sin,
+    Unary::Cos,
+    Unary::Tanh,
+    Unary::Sigmoid,
+    Unary::LogSigmoid,
+    Unary::Erf,
+    Unary::Relu,
+    Unary::Sign,
+    Unary::Step,
+    Unary::StepRight,
+    Unary::Pow(Exponent { num: 2, den: 1 }),
+    Unary::Pow(Exponent { num: -3, den: 1 }),
+    Unary::Pow(Exponent { num: 3, den: 2 }),
+    Unary::Pow(Exponent { num: 1, den: 3 }),
+    Unary::Pow(Exponent { num: -5, den: 12 }),
+    Unary::Pow(Exponent { num: 2, den: 5 }),
+];
+
+const BINARY: [Binary; 8] = [
+    Binary::Add,
+    Binary::Sub,
+    Binary::Mul,
+    Binary::Div,
+    Binary::Max,
+    Binary::Min,
+    Binary::LeakyRelu,
+    Binary::LeakyStep,
+];
+
+/// Whether the function is defined for positive arguments only.
+fn needs_positive(op: Unary) -> bool {
+    matches!(op, Unary::Log | Unary::Log1p | Unary::Sqrt) || matches!(op, Unary::Pow(e) if e.den > 1)
+}
+
+/// Every operation of the table, against its definition, at points away from kinks.
+fn suite<A: Holds + Default>() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let mut draw = |count: usize| -> Vec<f64> { (0..count).map(|_| rng.random_range(-6.0..6.0)).collect() };
+    let reals = |w: &[f64]| -> Vec<Real> { w.iter().map(|x| real(*x)).collect() };
+    for _ in 0..10 {
+        for op in UNARY {
+            let mut w = draw(3);
+            if needs_positive(op) {
+                w.iter_mut().for_each(|x| *x = x.abs());
+            }
+            let truth: Vec<Real> = reals(&w).iter().map(|x| define_unary(op, x)).collect();
+            compare::<A>(&format!("{op:?}"), |g, x| g.unary(op, x), &w, &truth);
+        }
+        for op in BINARY {
+            // broadcast: a column of 2 against a row of 3
+            let w = draw(5);
+            let r = reals(&w);
+            let truth: Vec<Real> = (0..6)
+                .map(|i| define_binary(op, &r[i / 3], &r[2 + i % 3]))
+                .collect();
+            let build = |g: &mut Graph, x: NodeId| {
+                let (a, b) = (g.slice(x, 0, 0, 1, 2), g.slice(x, 0, 2, 1, 3));
+                let a = g.reshape(a, &[2, 1]);
+                g.binary(op, a, b)
+            };
+            compare::<A>(&format!("{op:?}"), build, &w, &truth);
+        }
+        for op in [Reduction::Sum, Reduction::Max, Reduction::LogSumExp] {
+            // over the first axis of [3, 2]
+            let w = draw(6);
+            let r = reals(&w);
+            let columns = [0, 1].map(|j| [r[j].clone(), r[2 + j].clone(), r[4 + j].clone()]);
+            let truth = columns.map(|c| define_reduction(op, &c));
+            let build = |g: &mut Graph, x: NodeId| {
+                let x = g.reshape(x, &[3, 2]);
+                g.reduce(op, x, 0)
+            };
+            compare::<A>(&format!("{op:?}"), build, &w, &truth);
+        }
+        for op in [Along::Softmax, Along::ArgMax] {
+            // along the last axis of [2, 3]
+            let w = draw(6);
+            let r = reals(&w);
+            let truth = [define_along(op, &r[..3]), define_along(op, &r[3..])].concat();
+            let build = |g: &mut Graph, x: NodeId| {
+                let x = g.reshape(x, &[2, 3]);
+                g.along(op, x, 1)
+            };
+            compare::<A>(&format!("{op:?}"), build, &w, &truth);
+        }
+        moves::<A>(&draw(6));
+    }
+}
+
+/// The operations that multiply matrices, move entries or stand for constants.
+fn moves<A: Holds + Default>(w: &[f64]) {
+    let r: Vec<Real> = w.iter().map(|x| real(*x)).collect();
+    let pick = |positions: &[usize]| -> Vec<Real> { positions.iter().map(|&i| r[i].clone()).collect() };
+    // [2, 3] @ [3, 2], both from the same entries
+    let product: Vec<Real> = (0..4)
+        .map(|i| define_sum(&[0, 1, 2].map(|k| &r[3 * (i / 2) + k] * &r[2 * k + i % 2])))
+        .collect();
+    let matmul = |g: &mut Graph, x: NodeId| {
+        let (a, b) = (g.reshape(x, &[2, 3]), g.reshape(x, &[3, 2]));
+        g.matmul(a, b)
+    };
+    compare::<A>("matmul", matmul, w, &product);
+    let transpose = |g: &mut Graph, x: NodeId| {
+        let x = g.reshape(x, &[2, 3]);
+        g.permute(x, &[1, 0])
+    };
+    compare::<A>("permute", transpose, w, &pick(&[0, 3, 1, 4, 2, 5]));
+    compare::<A>("slice", |g, x| g.slice(x, 0, 1, 2, 3), w, &pick(&[1, 3, 5]));
+    compare::<A>(
+        "reversed slice",
+        |g, x| g.slice(x, 0, 5, -2, 3),
+        w,
+        &pick(&[5, 3, 1]),
+    );
+    let unslice = |g: &mut Graph, x: NodeId| {
+        let part = g.slice(x, 0, 0, 1, 2);
+        g.unslice(part, 0, 1, 2, 5)
+    };
+    let zero = real(0.0);
+    compare::<A>(
+        "unslice",
+        unslice,
+        w,
+        &[zero.clone(), r[0].clone(), zero.clone(), r[1].clone(), zero],
+    );
+    let concat = |g: &mut Graph, x: NodeId| {
+        let (a, b) = (g.slice(x, 0, 4, 1, 2), g.slice(x, 0, 0, 1, 1));
+        g.concat(&[a, b, a], 0)
+    };
+    compare::<A>("concat", concat, w, &pick(&[4, 5, 0, 4, 5]));
+    let broadcast = |g: &mut Graph, x: NodeId| {
+        let x = g.slice(x, 0, 0, 1, 2);
+        g.broadcast_to(x, &[2, 2])
+    };
+    compare::<A>("broadcast", broadcast, w, &pick(&[0, 1, 0, 1]));
+    // constants: pi, a fraction, data
+    let constants = |g: &mut Graph, x: NodeId| {
+        let (pi, third, data) = (g.pi(), g.fraction(1, 3), g.data(Arc::from([0.1, 2.0]), &[2]));
+        let x = g.slice(x, 0, 0, 1, 2);
+        let sum = g.add(pi, third);
+        let product = g.mul(x, data);
+        g.add(sum, product)
+    };
+    let base = Real::pi(400) + real(1.0) / real(3.0);
+    compare::<A>(
+        "constants",
+        constants,
+        w,
+        &[&base + &r[0] * real(0.1), &base + &r[1] * real(2.0)],
+    );
+}
+
+#[test]
+fn float_arithmetic() {
+    suite::<FloatArithmetic>();
+}
+
+#[test]
+fn interval_arithmetic() {
+    suite::<IntervalArithmetic>();
+}
+
+#[test]
+fn checker_arithmetic() {
+    suite::<CheckerArithmetic>();
+}
+
+// ---------------------------------------------------------------------------------------------------
+// Random graphs
+
+const DIMENSION: usize = 4;
+
+/// A graph of up to `count` operations over vectors of [`DIMENSION`] entries, ending in a vector.
+fn random_graph(rng: &mut impl Rng, count: usize) -> (Graph, NodeId) {
+    let mut graph = Graph::new();
+    let mut nodes = vec![graph.input(Input::W, DIMENSION)];
+    let (half, pi) = (graph.fraction(1, 2), graph.pi());
+    let data = graph.data(Arc::from([0.1, -1.5, 2.0, 0.0]), &[DIMENSION]);
+    for constant in [half, pi, data] {
+        nodes.push(graph.broadcast_to(constant, &[DIMENSION]));
+    }
+    for _ in 0..count {
+        // recent nodes more often, so that graphs grow deep
+        let x = nodes[rng.random_range(nodes.len() / 2..nodes.len())];
+        let y = nodes[rng.random_range(0..nodes.len())];
+        let node = match rng.random_range(0..12u32) {
+            0..5 => graph.unary(UNARY[rng.random_range(0..UNARY.len())], x),
+            5..9 => graph.binary(BINARY[rng.random_range(0..BINARY.len())], x, y),
+            9 => {
+                let op = [Along::Softmax, Along::ArgMax][rng.random_range(0..2usize)];
+                graph.along(op, x, 0)
+            }
+            10 => {
+                let op = [Reduction::Sum, Reduction::Max, Reduction::LogSumExp][rng.random_range(0..3usize)];
+                let scalar = graph.reduce(op, x, 0);
+                graph.add(scalar, y)
+            }
+            _ => {
+                let (a, b) = (graph.reshape(x, &[2, 2]), graph.reshape(y, &[2, 2]));
+                let (b, c) = (graph.transpose(b), graph.slice(a, 0, 1, -1, 2));
+                let product = graph.matmul(c, b);
+                graph.reshape(product, &[DIMENSION])
+            }
+        };
+        nodes.push(node);
+    }
+    (graph, nodes[nodes.len() - 1])
+}
+
+#[test]
+fn interval_evaluation_of_random_graphs_contains_the_checker_at_points() {
+    let graphs = match std::env::var("PROXYCERT_CONTAINMENT") {
+        Ok(value) if value == "full" => 80_000,
+        Ok(_) | Err(_) => 2_000,
+    };
+    let (mut checks, mut undefined, mut unbounded) = (0u64, 0u64, 0u64);
+    for seed in 0..graphs {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let count = rng.random_range(1..16);
+        let (graph, root) = random_graph(&mut rng, count);
+        let width = [0.0, 1e-12, 0.01, 1.0][rng.random_range(0..4usize)];
+        let region: Vec<Interval> = (0..DIMENSION)
+            .map(|_| {
+                let a: f64 = rng.random_range(-3.0..3.0);
+                Interval::new(a, a + width)
+            })
+            .collect();
+        let mut over_box = Evaluator::new(&graph, &[root], IntervalArithmetic::new());
+        let box_flags = over_box.run(&[(Input::W, &region)]);
+        let mut at_point = Evaluator::new(&graph, &[root], CheckerArithmetic::new());
+        for corner in 0..5 {
+            let w: Vec<f64> = region
+                .iter()
+                .map(|x| match corner {
+                    0 => x.lo,
+                    1 => x.hi,
+                    _ => rng.random_range(x.lo..=x.hi),
+                })
+                .collect();
+            let entries: Vec<Enclosure> = w.iter().map(|x| at_point.arithmetic().float(*x)).collect();
+            let flags = at_point.run(&[(Input::W, &entries)]);
+            assert!(
+                flags.defined || !box_flags.defined,
+                "graph {seed}: undefined unnoticed at {w:?}"
+            );
+            assert!(
+                flags.continuous || !box_flags.continuous || !box_flags.defined,
+                "graph {seed}: jump unnoticed at {w:?}"
+            );
+            for (value, exact) in over_box.root(0).iter().zip(at_point.root(0)) {
+                checks += 1;
+                if !flags.defined {
+                    undefined += 1;
+                    continue;
+                }
+                unbounded += u64::from(!value.is_bounded());
+                let (lo, hi) = exact.to_f64();
+                assert!(
+                    value.lo <= lo && hi <= value.hi,
+                    "graph {seed} at {w:?}: {value:?} misses [{lo:e}, {hi:e}]"
+                );
+            }
+        }
+    }
+    println!("random graphs: {checks} checks, {undefined} undefined, {unbounded} unbounded results");
+    assert!(2 * (undefined + unbounded) < checks, "most results say nothing");
+}
