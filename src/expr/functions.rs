@@ -301,10 +301,11 @@ pub fn unary(graph: &mut Graph, op: Unary, x: NodeId) -> Result<NodeId, String> 
             | Unary::StepRight => false,
         };
         if undefined {
-            let written = match op {
-                Unary::Pow(Exponent { num, den: 1 }) => format!("({value})^({num})"),
-                Unary::Pow(Exponent { num, den }) => format!("({value})^({num}/{den})"),
-                _ => format!("{}({value})", op.row().name),
+            let written = if let Unary::Pow(Exponent { num, den }) = op {
+                let exponent = RBig::from(num) / RBig::from(den);
+                format!("({value})^({exponent})")
+            } else {
+                format!("{}({value})", op.row().name)
             };
             return Err(format!("{written} is not defined"));
         }
@@ -362,12 +363,17 @@ fn root_of_squares(graph: &Graph, id: NodeId) -> Option<NodeId> {
     let mut inner = node.args[0];
     loop {
         let node = graph.node(inner);
-        match node.op {
-            Op::Reduce(Reduction::Sum, _) | Op::Reshape | Op::Broadcast => inner = node.args[0],
-            Op::Unary(Unary::Pow(Exponent { num, den: 1 })) if num % 2 == 0 => {
-                return Some(graph.node(id).args[0]);
-            }
-            _ => return None,
+        if matches!(
+            node.op,
+            Op::Reduce(Reduction::Sum, _) | Op::Reshape | Op::Broadcast
+        ) {
+            inner = node.args[0];
+        } else if let Op::Unary(Unary::Pow(Exponent { num, den: 1 })) = node.op
+            && num % 2 == 0
+        {
+            return Some(graph.node(id).args[0]);
+        } else {
+            return None;
         }
     }
 }

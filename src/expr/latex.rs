@@ -1,6 +1,6 @@
 //! The LaTeX of an expression as it is written, for the statement of a claim.
 
-use super::ast::{Expr, ExprId, Infix, Item, Kind};
+use super::ast::{Expr, ExprId, Inequality, Infix, Item, Kind, Relation};
 use super::functions::{self, Function};
 use crate::graph::op::{Binary, Unary};
 
@@ -24,12 +24,22 @@ enum Piece {
 /// LaTeX of the expression that was parsed from `source`, for maths mode.
 pub fn latex(expr: &Expr, source: &str) -> String {
     let mut out = String::new();
+    // products that start with a sign bind as the sign does
+    let mut signed = vec![false; expr.nodes.len()];
+    for (id, node) in expr.nodes.iter().enumerate() {
+        signed[id] = match node.kind {
+            Kind::Neg(_) => true,
+            Kind::Binary(Infix::Mul | Infix::MatMul, first, _) => signed[first],
+            _ => false,
+        };
+    }
     let mut stack = vec![Piece::Node(expr.root, Level::Sum)];
     while let Some(piece) = stack.pop() {
         match piece {
             Piece::Text(text) => out.push_str(&text),
             Piece::Node(id, place) => {
                 let (level, mut pieces) = pieces(expr, source, id);
+                let level = if signed[id] { Level::Sign } else { level };
                 if level < place {
                     pieces.insert(0, text(r"\left("));
                     pieces.push(text(r"\right)"));
@@ -39,6 +49,16 @@ pub fn latex(expr: &Expr, source: &str) -> String {
         }
     }
     out
+}
+
+/// LaTeX of the inequality that was parsed from `source`, for maths mode.
+pub fn latex_inequality(inequality: &Inequality, source: &str) -> String {
+    let sign = match inequality.relation {
+        Relation::AtLeast => r"\ge",
+        Relation::AtMost => r"\le",
+    };
+    let (lhs, rhs) = (latex(&inequality.lhs, source), latex(&inequality.rhs, source));
+    format!("{lhs} {sign} {rhs}")
 }
 
 fn text(text: &str) -> Piece {
@@ -189,7 +209,7 @@ fn escaped(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse;
+    use super::super::{parse, parse_inequality};
     use super::*;
 
     #[test]
@@ -202,6 +222,9 @@ mod tests {
             ("a - (b - c)", r"a - \left(b - c\right)"),
             ("a - b - c", r"a - b - c"),
             ("-y * z", r"-y \cdot z"),
+            ("-(-y * z)", r"-\left(-y \cdot z\right)"),
+            ("-y * z * x", r"-y \cdot z \cdot x"),
+            ("x * (-y * z)", r"x \cdot \left(-y \cdot z\right)"),
             ("(a + b)/2", r"\frac{a + b}{2}"),
             ("(a/b)^n", r"\left(\frac{a}{b}\right)^{n}"),
             ("norm(w - v)^2", r"\left\lVert w - v\right\rVert^{2}"),
@@ -218,6 +241,14 @@ mod tests {
         ] {
             assert_eq!(latex(&parse(source).unwrap(), source), expected, "{source}");
         }
+    }
+
+    #[test]
+    fn both_sides_of_an_inequality() {
+        let source = "norm(w)^2 >= 1/2";
+        let inequality = parse_inequality(source).unwrap();
+        let expected = r"\left\lVert w\right\rVert^{2} \ge \frac{1}{2}";
+        assert_eq!(latex_inequality(&inequality, source), expected);
     }
 
     #[test]

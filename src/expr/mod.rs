@@ -1,5 +1,6 @@
 //! The expression language of a case: text to syntax ([`parser`], [`ast`]), syntax to nodes of the
-//! [`Graph`](crate::graph::Graph) ([`scope`], [`elaborate`]).
+//! [`Graph`](crate::graph::Graph) ([`scope`], [`elaborate`]),
+//! and syntax to LaTeX ([`latex()`]).
 //!
 //! Errors carry the bytes of the expression that they are about; the case maps them into its file.
 //! `docs/expressions.md` is the reference for people.
@@ -18,7 +19,7 @@ use std::ops::Range;
 
 pub use ast::{Expr, Inequality, Relation};
 pub use functions::{FUNCTIONS, FunctionRow};
-pub use latex::latex;
+pub use latex::{latex, latex_inequality};
 pub use parser::{parse, parse_inequality};
 pub use scope::{Context, Gradients, Scope};
 

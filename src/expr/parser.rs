@@ -276,7 +276,6 @@ impl Parser {
     }
 
     /// Arguments up to `)`; also the end of `)`.
-    #[allow(clippy::type_complexity)]
     fn arguments(&mut self) -> Result<(Vec<ExprId>, Option<ExprId>, usize), ExprError> {
         let (mut args, mut axis) = (Vec::new(), None);
         if let Some(close) = self.take(")") {

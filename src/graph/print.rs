@@ -157,6 +157,15 @@ fn within(part: &Part, place: Level, style: Style) -> String {
     }
 }
 
+/// How tightly a product binds: one that starts with a sign, as the sign does.
+fn product(first: &Part) -> Level {
+    if first.level <= Level::Sign {
+        Level::Sign
+    } else {
+        Level::Product
+    }
+}
+
 fn call(name: &str, args: &[String], style: Style) -> Part {
     let text = match style {
         Style::Unicode => format!("{name}({})", args.join(", ")),
@@ -226,26 +235,24 @@ fn compose(graph: &Graph, id: NodeId, args: Vec<Part>, style: Style) -> Part {
                     place(first, Level::Sign),
                     place(second, Level::Power)
                 );
-                part(text, Level::Product)
+                part(text, product(&args[first]))
             }
             Binary::Div if latex => part(
                 format!(r"\frac{{{}}}{{{}}}", args[0].text, args[1].text),
                 Level::Power,
             ),
-            Binary::Div => part(
-                format!("{} / {}", place(0, Level::Sign), place(1, Level::Power)),
-                Level::Product,
-            ),
+            Binary::Div => {
+                let text = format!("{} / {}", place(0, Level::Sign), place(1, Level::Power));
+                part(text, product(&args[0]))
+            }
             Binary::Max | Binary::Min | Binary::LeakyRelu | Binary::LeakyStep => {
                 call(function, &texts(), style)
             }
         },
         Op::MatMul => {
             let sign = if latex { r" \, " } else { " @ " };
-            part(
-                format!("{}{sign}{}", place(0, Level::Sign), place(1, Level::Power)),
-                Level::Product,
-            )
+            let text = format!("{}{sign}{}", place(0, Level::Sign), place(1, Level::Power));
+            part(text, product(&args[0]))
         }
         Op::Reduce(op, axis) => {
             // the sum over a flat array needs no axis
@@ -451,6 +458,17 @@ mod tests {
         assert_eq!(text.lines().count(), 1000);
         assert_eq!(text.lines().next(), Some("sin(t999) · cos(t999)"));
         assert_eq!(text.lines().nth(1), Some("  where t1 = sin(w) · cos(w)"));
+    }
+
+    #[test]
+    fn a_product_that_starts_with_a_sign_is_bracketed() {
+        let mut graph = Graph::new();
+        let w = graph.input(Input::W, 1);
+        let negative = graph.neg(w);
+        let v = graph.input(Input::V, 1);
+        let product = graph.mul(negative, v);
+        let root = graph.neg(product);
+        assert_eq!(unicode(&graph, root, &HashMap::new()), "-(-w · v)");
     }
 
     #[test]
