@@ -4,7 +4,7 @@
 //!    `oracle/generate.py`) and is tight there.
 //! 2. Every operation of the interval arithmetic contains the checker's value at random points of random
 //!    intervals: huge, tiny, subnormal, infinite, a few ulp wide, around kinks.
-//! 3. The error of each library function stays inside the widening that the intervals use.
+//! 3. The error of each library function stays below half the widening that the intervals use.
 //!
 //! `PROXYCERT_CONTAINMENT=full` raises the number of random checks to a million for each operation.
 
@@ -571,20 +571,24 @@ fn library_error(op: Unary, library: fn(f64) -> f64, range: std::ops::Range<f64>
 }
 
 #[test]
-fn library_errors_stay_inside_the_widening() {
-    let functions: [(Unary, fn(f64) -> f64, std::ops::Range<f64>, f64); 8] = [
-        (Unary::Exp, libm::exp, -745.0..709.7, 1.0),
-        (Unary::Log, libm::log, 0.0..f64::MAX, 1.0),
-        (Unary::Log1p, libm::log1p, -1.0..f64::MAX, 1.0),
-        (Unary::Sin, libm::sin, -1073741824.0..1073741824.0, 1.0),
-        (Unary::Cos, libm::cos, -1073741824.0..1073741824.0, 1.0),
-        (Unary::Tanh, libm::tanh, -22.0..22.0, 2.0),
-        (Unary::Erf, libm::erf, -6.0..6.0, 1.0),
-        (power(1, 3), libm::cbrt, 0.0..f64::MAX, 1.0),
+fn library_errors_stay_below_half_the_widening() {
+    // name, range, half the widening of `interval::elementary`
+    type Row = (Unary, fn(f64) -> f64, std::ops::Range<f64>, f64);
+    let functions: [Row; 9] = [
+        (Unary::Exp, libm::exp, -745.0..709.7, 1.5),
+        (Unary::Log, libm::log, 0.0..f64::MAX, 1.5),
+        (Unary::Log1p, libm::log1p, -1.0..f64::MAX, 1.5),
+        (Unary::Sin, libm::sin, -1073741824.0..1073741824.0, 1.5),
+        (Unary::Cos, libm::cos, -1073741824.0..1073741824.0, 1.5),
+        (Unary::Tanh, libm::tanh, -22.0..22.0, 3.0),
+        // where its source expects the largest error
+        (Unary::Tanh, libm::tanh, 0.1..0.2554, 3.0),
+        (Unary::Erf, libm::erf, -6.0..6.0, 1.5),
+        (power(1, 3), libm::cbrt, 0.0..f64::MAX, 1.5),
     ];
-    for (op, library, range, documented) in functions {
-        let worst = library_error(op, library, range);
-        println!("{op:?}: at most {worst:.3} ulp");
-        assert!(worst < documented, "{op:?}: {worst} ulp");
+    for (op, library, range, limit) in functions {
+        let worst = library_error(op, library, range.clone());
+        println!("{op:?} on {range:?}: at most {worst:.3} ulp");
+        assert!(worst < limit, "{op:?}: {worst} ulp");
     }
 }

@@ -456,7 +456,7 @@ fn random_graph(rng: &mut impl Rng, count: usize) -> (Graph, NodeId) {
 #[test]
 fn interval_evaluation_of_random_graphs_contains_the_checker_at_points() {
     let graphs = match std::env::var("PROXYCERT_CONTAINMENT") {
-        Ok(value) if value == "full" => 60_000,
+        Ok(value) if value == "full" => 80_000,
         Ok(_) | Err(_) => 2_000,
     };
     let (mut checks, mut undefined, mut unbounded) = (0u64, 0u64, 0u64);

@@ -126,7 +126,13 @@ pub fn case_record(case: &Case) -> CaseRecord {
             .data
             .iter()
             .map(|(name, array)| {
-                (name.clone(), DataRecord { shape: array.shape.clone(), digest: digest::array(array) })
+                (
+                    name.clone(),
+                    DataRecord {
+                        shape: array.shape.clone(),
+                        digest: digest::array(array),
+                    },
+                )
             })
             .collect(),
     }
@@ -134,7 +140,13 @@ pub fn case_record(case: &Case) -> CaseRecord {
 
 impl Certificate {
     /// Puts the findings on a claim together.
-    pub fn new(case: &Case, claim: &Claim, options: Options, findings: Findings, seconds: f64) -> Certificate {
+    pub fn new(
+        case: &Case,
+        claim: &Claim,
+        options: Options,
+        findings: Findings,
+        seconds: f64,
+    ) -> Certificate {
         let mut certificate = Certificate {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -173,7 +185,10 @@ impl Certificate {
             object.shift_remove("run");
         }
         let hash = Sha256::digest(value.to_string().as_bytes());
-        format!("sha256:{}", hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        format!(
+            "sha256:{}",
+            hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+        )
     }
 
     /// The certificate as indented JSON with a final newline.

@@ -59,6 +59,8 @@ pub mod option {
     /// # Errors
     /// When it is neither `null`, a number nor one of the three words.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-        Option::<Written>::deserialize(deserializer)?.map(read).transpose()
+        Option::<Written>::deserialize(deserializer)?
+            .map(read)
+            .transpose()
     }
 }

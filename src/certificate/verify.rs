@@ -15,6 +15,7 @@ use crate::engine::search::{Witness, read_point};
 use crate::engine::{self, Failure, INTERVAL_BOUND, Progress, Verdict};
 use crate::eval::RigorousArithmetic;
 use crate::eval::checker::CheckerArithmetic;
+use crate::graph::op::Input;
 
 /// Recomputed binary64 statistics may differ by this, relative to the larger: another processor may
 /// round a matrix product otherwise.
@@ -40,10 +41,16 @@ fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
 pub fn read(text: &str) -> Result<Certificate, String> {
     let certificate: Certificate = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if certificate.format != FORMAT {
-        return Err(format!("`format` is {:?}, expected {FORMAT:?}", certificate.format));
+        return Err(format!(
+            "`format` is {:?}, expected {FORMAT:?}",
+            certificate.format
+        ));
     }
     if certificate.version != VERSION {
-        return Err(format!("`version` is {}, and this program reads {VERSION}", certificate.version));
+        return Err(format!(
+            "`version` is {}, and this program reads {VERSION}",
+            certificate.version
+        ));
     }
     Ok(certificate)
 }
@@ -60,9 +67,14 @@ pub fn verify(
 ) -> Result<String, Refusal> {
     let computed = certificate.computed_digest();
     if certificate.digest != computed {
-        return refuse(format!("the digest is {}, and its content has {computed}", certificate.digest));
+        return refuse(format!(
+            "the digest is {}, and its content has {computed}",
+            certificate.digest
+        ));
     }
-    if certificate.tool.name != env!("CARGO_PKG_NAME") || certificate.tool.version != env!("CARGO_PKG_VERSION") {
+    if certificate.tool.name != env!("CARGO_PKG_NAME")
+        || certificate.tool.version != env!("CARGO_PKG_VERSION")
+    {
         return refuse(format!(
             "it was made by {} {}, and this is {} {}",
             certificate.tool.name,
@@ -90,6 +102,11 @@ pub fn verify(
     if !(certificate.options.confidence > 0.0 && certificate.options.confidence < 1.0) {
         return refuse("its `options.confidence` is not between 0 and 1");
     }
+    if engine::decide(&certificate.evidence, &certificate.options)
+        != (certificate.verdict, certificate.reason.clone())
+    {
+        return refuse("its verdict or its `reason` does not follow from its evidence");
+    }
     match certificate.verdict {
         Verdict::Refuted => match &certificate.evidence.witness {
             Some(witness) => verify_witness(claim, witness),
@@ -108,7 +125,6 @@ fn verify_witness(claim: &Claim, witness: &Witness) -> Result<String, Refusal> {
     let wanted = |free: bool| if free { claim.dimension } else { 0 };
     let free = claim.region.free();
     let varies = |input| free.iter().any(|(name, _)| *name == input);
-    use crate::graph::op::Input;
     if point.w.len() != wanted(varies(Input::W)) || point.v.len() != wanted(varies(Input::V)) {
         return refuse("the witness has the wrong number of coordinates");
     }
@@ -146,7 +162,10 @@ fn above(x: &RBig) -> RBig {
 fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refusal> {
     let bound = &certificate.evidence.region_bound;
     if bound.rule != INTERVAL_BOUND {
-        return refuse(format!("it rests on a rule that this program does not know: {:?}", bound.rule));
+        return refuse(format!(
+            "it rests on a rule that this program does not know: {:?}",
+            bound.rule
+        ));
     }
     if certificate.evidence.witness.is_some() {
         return refuse("it says `proved` and shows a witness");
@@ -161,7 +180,8 @@ fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refu
         return refuse("the bound on the slack over the region is below minus the tolerance");
     }
     let written = bound.slack[0].and_then(|lo| RBig::try_from(lo).ok());
-    let plausible = written.is_some_and(|lo| lo >= floor && encloser.arithmetic().at_least(&enclosed.slack, &lo));
+    let plausible =
+        written.is_some_and(|lo| lo >= floor && encloser.arithmetic().at_least(&enclosed.slack, &lo));
     if !(bound.proves && bound.defined && plausible) {
         return refuse("the bound that it states is not what the checker finds");
     }
@@ -213,7 +233,10 @@ fn difference(a: &serde_json::Value, b: &serde_json::Value, place: &str) -> Opti
             if a.len() != b.len() {
                 return Some(place.to_owned());
             }
-            a.iter().zip(b).enumerate().find_map(|(i, (a, b))| difference(a, b, &format!("{place}[{i}]")))
+            a.iter()
+                .zip(b)
+                .enumerate()
+                .find_map(|(i, (a, b))| difference(a, b, &format!("{place}[{i}]")))
         }
         (Value::Number(x), Value::Number(y)) => {
             let (x, y) = (x.as_f64()?, y.as_f64()?);

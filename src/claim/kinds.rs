@@ -23,46 +23,54 @@ impl ClaimKind {
     /// The inequality in mathematics, as the documentation states it: Unicode and LaTeX.
     pub fn formula(self) -> (&'static str, &'static str) {
         match self {
-            ClaimKind::ProxyConvexity => {
-                ("⟨∇f(w), w − v⟩ ≥ g(w) − h(v)", r"\langle\nabla f(w),w-v\rangle\ge g(w)-h(v)")
-            }
-            ClaimKind::ProxyPl => {
-                ("‖∇f(w)‖^α ≥ (μ/2)·(g(w) − ξ)", r"\|\nabla f(w)\|^{\alpha}\ge\tfrac{\mu}{2}(g(w)-\xi)")
-            }
+            ClaimKind::ProxyConvexity => (
+                "⟨∇f(w), w − v⟩ ≥ g(w) − h(v)",
+                r"\langle\nabla f(w),w-v\rangle\ge g(w)-h(v)",
+            ),
+            ClaimKind::ProxyPl => (
+                "‖∇f(w)‖^α ≥ (μ/2)·(g(w) − ξ)",
+                r"\|\nabla f(w)\|^{\alpha}\ge\tfrac{\mu}{2}(g(w)-\xi)",
+            ),
             ClaimKind::Inequality => ("as written", r"\text{as written}"),
-            ClaimKind::Convex => {
-                ("⟨∇f(w), w − v⟩ ≥ f(w) − f(v)", r"\langle\nabla f(w),w-v\rangle\ge f(w)-f(v)")
-            }
+            ClaimKind::Convex => (
+                "⟨∇f(w), w − v⟩ ≥ f(w) − f(v)",
+                r"\langle\nabla f(w),w-v\rangle\ge f(w)-f(v)",
+            ),
             ClaimKind::StronglyConvex => (
                 "⟨∇f(w), w − v⟩ ≥ f(w) − f(v) + (μ/2)·‖w − v‖²",
                 r"\langle\nabla f(w),w-v\rangle\ge f(w)-f(v)+\tfrac{\mu}{2}\|w-v\|^2",
             ),
-            ClaimKind::Pl => {
-                ("‖∇f(w)‖² ≥ 2μ·(f(w) − f*)", r"\|\nabla f(w)\|^2\ge 2\mu(f(w)-f^{*})")
-            }
+            ClaimKind::Pl => (
+                "‖∇f(w)‖² ≥ 2μ·(f(w) − f*)",
+                r"\|\nabla f(w)\|^2\ge 2\mu(f(w)-f^{*})",
+            ),
             ClaimKind::WeaklyQuasiConvex => (
                 "⟨∇f(w), w − v⟩ ≥ τ·(f(w) − f(v))",
                 r"\langle\nabla f(w),w-v\rangle\ge\tau(f(w)-f(v))",
             ),
-            ClaimKind::StarConvex => {
-                ("⟨∇f(w), w − v⟩ ≥ f(w) − f(v)", r"\langle\nabla f(w),w-v\rangle\ge f(w)-f(v)")
-            }
+            ClaimKind::StarConvex => (
+                "⟨∇f(w), w − v⟩ ≥ f(w) − f(v)",
+                r"\langle\nabla f(w),w-v\rangle\ge f(w)-f(v)",
+            ),
             ClaimKind::OnePointConvex | ClaimKind::RestrictedSecant => (
                 "⟨∇f(w), w − v⟩ ≥ μ·‖w − v‖²",
                 r"\langle\nabla f(w),w-v\rangle\ge\mu\|w-v\|^2",
             ),
             ClaimKind::ErrorBound => ("‖∇f(w)‖ ≥ μ·‖w − v‖", r"\|\nabla f(w)\|\ge\mu\|w-v\|"),
-            ClaimKind::QuadraticGrowth => {
-                ("f(w) − f* ≥ (μ/2)·‖w − v‖²", r"f(w)-f^{*}\ge\tfrac{\mu}{2}\|w-v\|^2")
-            }
-            ClaimKind::Smooth => {
-                ("L·‖w − v‖ ≥ ‖∇f(w) − ∇f(v)‖", r"L\|w-v\|\ge\|\nabla f(w)-\nabla f(v)\|")
-            }
+            ClaimKind::QuadraticGrowth => (
+                "f(w) − f* ≥ (μ/2)·‖w − v‖²",
+                r"f(w)-f^{*}\ge\tfrac{\mu}{2}\|w-v\|^2",
+            ),
+            ClaimKind::Smooth => (
+                "L·‖w − v‖ ≥ ‖∇f(w) − ∇f(v)‖",
+                r"L\|w-v\|\ge\|\nabla f(w)-\nabla f(v)\|",
+            ),
             ClaimKind::Lipschitz => ("G ≥ ‖∇f(w)‖", r"G\ge\|\nabla f(w)\|"),
             ClaimKind::ProxySmooth => ("L·g(w) ≥ ‖∇f(w)‖²", r"L\,g(w)\ge\|\nabla f(w)\|^2"),
-            ClaimKind::Kl => {
-                ("‖∇f(w)‖ ≥ μ·(f(w) − f*)^θ", r"\|\nabla f(w)\|\ge\mu(f(w)-f^{*})^{\theta}")
-            }
+            ClaimKind::Kl => (
+                "‖∇f(w)‖ ≥ μ·(f(w) − f*)^θ",
+                r"\|\nabla f(w)\|\ge\mu(f(w)-f^{*})^{\theta}",
+            ),
         }
     }
 }
@@ -73,8 +81,9 @@ pub fn sides(case: &Case, scope: &mut Scope) -> Result<Sides, Diagnostic> {
     let claim = &case.claim;
     if claim.kind == ClaimKind::Inequality {
         let text = &claim.fields["inequality"];
-        let (left, right) =
-            scope.elaborate_inequality(&text.value, Context::Claim { at: Input::W }).map_err(place(case, text))?;
+        let (left, right) = scope
+            .elaborate_inequality(&text.value, Context::Claim { at: Input::W })
+            .map_err(place(case, text))?;
         return Ok(Sides { left, right });
     }
     let mut build = Build { case, scope };
@@ -85,69 +94,118 @@ pub fn sides(case: &Case, scope: &mut Scope) -> Result<Sides, Diagnostic> {
         ClaimKind::Inequality => unreachable!("handled above"),
         ClaimKind::ProxyConvexity => {
             let (g, h) = (build.value("g", Input::W)?, build.value("h", Input::V)?);
-            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.scope.graph.sub(g, h) }
+            Sides {
+                left: build.term(ALONG_DIFFERENCE)?,
+                right: build.scope.graph.sub(g, h),
+            }
         }
         ClaimKind::ProxyPl => {
             let g = build.value("g", Input::W)?;
-            let (xi, alpha, mu) = (build.constant("xi")?, build.constant("alpha")?, build.constant("mu")?);
+            let (xi, alpha, mu) = (
+                build.constant("xi")?,
+                build.constant("alpha")?,
+                build.constant("mu")?,
+            );
             let squared = build.term(SQUARED_GRADIENT)?;
             let exponent = build.scope.graph.mul(half, alpha);
             let left = build.power("alpha", squared, exponent)?;
             let gap = build.scope.graph.sub(g, xi);
             let rate = build.scope.graph.mul(half, mu);
-            Sides { left, right: build.scope.graph.mul(rate, gap) }
+            Sides {
+                left,
+                right: build.scope.graph.mul(rate, gap),
+            }
         }
-        ClaimKind::Convex | ClaimKind::StarConvex => {
-            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.term(GAP)? }
-        }
+        ClaimKind::Convex | ClaimKind::StarConvex => Sides {
+            left: build.term(ALONG_DIFFERENCE)?,
+            right: build.term(GAP)?,
+        },
         ClaimKind::StronglyConvex => {
             let mu = build.constant("mu")?;
             let (gap, distance) = (build.term(GAP)?, build.term(SQUARED_DISTANCE)?);
             let rate = build.scope.graph.mul(half, mu);
             let growth = build.scope.graph.mul(rate, distance);
-            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.scope.graph.add(gap, growth) }
+            Sides {
+                left: build.term(ALONG_DIFFERENCE)?,
+                right: build.scope.graph.add(gap, growth),
+            }
         }
         ClaimKind::Pl => {
-            let (mu, f_star, at_w) = (build.constant("mu")?, build.constant("f_star")?, build.term(AT_W)?);
+            let (mu, f_star, at_w) = (
+                build.constant("mu")?,
+                build.constant("f_star")?,
+                build.term(AT_W)?,
+            );
             let gap = build.scope.graph.sub(at_w, f_star);
             let rate = build.scope.graph.mul(two, mu);
-            Sides { left: build.term(SQUARED_GRADIENT)?, right: build.scope.graph.mul(rate, gap) }
+            Sides {
+                left: build.term(SQUARED_GRADIENT)?,
+                right: build.scope.graph.mul(rate, gap),
+            }
         }
         ClaimKind::WeaklyQuasiConvex => {
             let (tau, gap) = (build.constant("tau")?, build.term(GAP)?);
-            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.scope.graph.mul(tau, gap) }
+            Sides {
+                left: build.term(ALONG_DIFFERENCE)?,
+                right: build.scope.graph.mul(tau, gap),
+            }
         }
         ClaimKind::OnePointConvex | ClaimKind::RestrictedSecant => {
             let (mu, distance) = (build.constant("mu")?, build.term(SQUARED_DISTANCE)?);
-            Sides { left: build.term(ALONG_DIFFERENCE)?, right: build.scope.graph.mul(mu, distance) }
+            Sides {
+                left: build.term(ALONG_DIFFERENCE)?,
+                right: build.scope.graph.mul(mu, distance),
+            }
         }
         ClaimKind::ErrorBound => {
             let (mu, distance) = (build.constant("mu")?, build.term(DISTANCE)?);
-            Sides { left: build.term(GRADIENT_NORM)?, right: build.scope.graph.mul(mu, distance) }
+            Sides {
+                left: build.term(GRADIENT_NORM)?,
+                right: build.scope.graph.mul(mu, distance),
+            }
         }
         ClaimKind::QuadraticGrowth => {
-            let (mu, f_star, at_w) = (build.constant("mu")?, build.constant("f_star")?, build.term(AT_W)?);
+            let (mu, f_star, at_w) = (
+                build.constant("mu")?,
+                build.constant("f_star")?,
+                build.term(AT_W)?,
+            );
             let distance = build.term(SQUARED_DISTANCE)?;
             let rate = build.scope.graph.mul(half, mu);
             let left = build.scope.graph.sub(at_w, f_star);
-            Sides { left, right: build.scope.graph.mul(rate, distance) }
+            Sides {
+                left,
+                right: build.scope.graph.mul(rate, distance),
+            }
         }
         ClaimKind::Smooth => {
             let (bound, distance) = (build.constant("L")?, build.term(DISTANCE)?);
             let right = build.term("norm(grad(F)(w) - grad(F)(v))")?;
-            Sides { left: build.scope.graph.mul(bound, distance), right }
+            Sides {
+                left: build.scope.graph.mul(bound, distance),
+                right,
+            }
         }
-        ClaimKind::Lipschitz => Sides { left: build.constant("G")?, right: build.term(GRADIENT_NORM)? },
+        ClaimKind::Lipschitz => Sides {
+            left: build.constant("G")?,
+            right: build.term(GRADIENT_NORM)?,
+        },
         ClaimKind::ProxySmooth => {
             let (g, bound) = (build.value("g", Input::W)?, build.constant("L")?);
-            Sides { left: build.scope.graph.mul(bound, g), right: build.term(SQUARED_GRADIENT)? }
+            Sides {
+                left: build.scope.graph.mul(bound, g),
+                right: build.term(SQUARED_GRADIENT)?,
+            }
         }
         ClaimKind::Kl => {
             let (theta, mu) = (build.constant("theta")?, build.constant("mu")?);
             let (f_star, at_w) = (build.constant("f_star")?, build.term(AT_W)?);
             let gap = build.scope.graph.sub(at_w, f_star);
             let power = build.power("theta", gap, theta)?;
-            Sides { left: build.term(GRADIENT_NORM)?, right: build.scope.graph.mul(mu, power) }
+            Sides {
+                left: build.term(GRADIENT_NORM)?,
+                right: build.scope.graph.mul(mu, power),
+            }
         }
     })
 }
@@ -191,9 +249,12 @@ impl Build<'_, '_> {
     fn term(&mut self, template: &str) -> Result<NodeId, Diagnostic> {
         let text = self.text("f").clone();
         let expression = template.replace('F', text.value.trim());
-        self.scope.elaborate(&expression, Context::Claim { at: Input::W }).map_err(|error| {
-            self.case.diagnose(&text, 0..text.value.len(), error.message, error.expected)
-        })
+        self.scope
+            .elaborate(&expression, Context::Claim { at: Input::W })
+            .map_err(|error| {
+                self.case
+                    .diagnose(&text, 0..text.value.len(), error.message, error.expected)
+            })
     }
 
     /// A name or an expression, at the given point, a scalar.
@@ -209,8 +270,10 @@ impl Build<'_, '_> {
     /// An expression of constants, a scalar.
     fn constant(&mut self, field: &str) -> Result<NodeId, Diagnostic> {
         let text = self.text(field).clone();
-        let node =
-            self.scope.elaborate(&text.value, Context::Constant).map_err(place(self.case, &text))?;
+        let node = self
+            .scope
+            .elaborate(&text.value, Context::Constant)
+            .map_err(place(self.case, &text))?;
         self.scalar(&text, node)
     }
 
@@ -220,7 +283,9 @@ impl Build<'_, '_> {
             return Ok(node);
         }
         let message = format!("`{}` has shape {shape:?}", text.value.trim());
-        Err(self.case.diagnose(text, 0..text.value.len(), message, Some("a scalar".to_owned())))
+        Err(self
+            .case
+            .diagnose(text, 0..text.value.len(), message, Some("a scalar".to_owned())))
     }
 
     /// `x^exponent` for a rational exponent with small numerator and denominator.

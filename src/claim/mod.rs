@@ -18,7 +18,7 @@ use crate::diagnostic::Diagnostic;
 use crate::eval::exact::exact_values;
 use crate::expr::{Context, ExprError, Gradients, Scope};
 use crate::graph::op::Input;
-use crate::graph::{Graph, GradientRequest, NodeId};
+use crate::graph::{GradientRequest, Graph, NodeId};
 use region::{Region, Set};
 
 /// A claim, ready for the engines.
@@ -76,7 +76,9 @@ impl Claim {
         }
         let mut blocks: Vec<(String, Vec<usize>)> = Vec::new();
         for (name, shape) in &case.parameters {
-            scope.add_block(name, &shape.value).map_err(|error| case.fault(&shape.at, error.message))?;
+            scope
+                .add_block(name, &shape.value)
+                .map_err(|error| case.fault(&shape.at, error.message))?;
             blocks.push((name.clone(), shape.value.clone()));
         }
         if let Some(spec) = &case.model {
@@ -87,13 +89,18 @@ impl Claim {
             let offset = scope.dimension;
             for (name, shape) in model.blocks() {
                 scope.add_block(&name, &shape).map_err(|error| {
-                    case.fault(&spec.at, format!("block `{name}` of the model: {}", error.message))
+                    case.fault(
+                        &spec.at,
+                        format!("block `{name}` of the model: {}", error.message),
+                    )
                 })?;
                 blocks.push((name, shape));
             }
             scope.add_model(models::callable(model, offset));
         }
-        scope.announced.extend(case.define.keys().chain(case.constants.keys()).cloned());
+        scope
+            .announced
+            .extend(case.define.keys().chain(case.constants.keys()).cloned());
         let dimension = scope.dimension;
         if dimension == 0 {
             return Err(case.fault(&case.claim.at, "the case declares no parameters"));
@@ -115,7 +122,11 @@ impl Claim {
         let prerequisites = scope
             .requests
             .iter()
-            .map(|request| scope.graph.substitute(request.function, &[(Input::W, request.point)]))
+            .map(|request| {
+                scope
+                    .graph
+                    .substitute(request.function, &[(Input::W, request.point)])
+            })
             .collect();
 
         let tolerance = tolerance(case, &mut scope)?;
@@ -141,7 +152,9 @@ impl Claim {
         };
         claim.fix_points();
         for (input, set) in claim.region.free() {
-            claim.membership.extend(region::membership(&mut claim.graph, input, set));
+            claim
+                .membership
+                .extend(region::membership(&mut claim.graph, input, set));
         }
         claim.membership.extend(&claim.region.constraints);
         Ok(claim)
@@ -167,7 +180,9 @@ impl Claim {
         fix(&mut self.reference_slack);
         self.prerequisites.iter_mut().for_each(&mut fix);
         self.region.constraints.iter_mut().for_each(&mut fix);
-        self.requests.iter_mut().for_each(|request| fix(&mut request.point));
+        self.requests
+            .iter_mut()
+            .for_each(|request| fix(&mut request.point));
     }
 
     /// The slack, then everything that must be defined with it.
@@ -180,7 +195,9 @@ impl Claim {
 
 fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Diagnostic> {
     let text = &case.check.tolerance;
-    let node = scope.elaborate(&text.value, Context::Constant).map_err(place(case, text))?;
+    let node = scope
+        .elaborate(&text.value, Context::Constant)
+        .map_err(place(case, text))?;
     let value = exact_values(&scope.graph, node)
         .filter(|values| values.len() == 1 && values[0] >= RBig::ZERO)
         .map(|mut values| values.remove(0));

@@ -63,7 +63,9 @@ pub fn membership(graph: &mut Graph, input: Input, set: Set) -> Vec<NodeId> {
 
 /// Entries of a constant node in intervals.
 pub fn interval_values(graph: &Graph, id: NodeId) -> Vec<Interval> {
-    Evaluator::new(graph, &[id], IntervalArithmetic::new()).root(0).to_vec()
+    Evaluator::new(graph, &[id], IntervalArithmetic::new())
+        .root(0)
+        .to_vec()
 }
 
 /// Entries of a constant node in binary64.
@@ -105,8 +107,12 @@ impl SetBounds {
                 }
             }
             SetBounds::Ball { center, radius } => {
-                let distance =
-                    x.iter().zip(center).map(|(x, c)| (x - c.midpoint()).powi(2)).sum::<f64>().sqrt();
+                let distance = x
+                    .iter()
+                    .zip(center)
+                    .map(|(x, c)| (x - c.midpoint()).powi(2))
+                    .sum::<f64>()
+                    .sqrt();
                 // a hair inside, so that rounding does not leave the ball
                 let reach = radius.lo * (1.0 - 1e-14);
                 if distance > reach {
@@ -130,9 +136,11 @@ impl SetBounds {
     /// A length that steps in the set are compared with: the largest width.
     pub fn scale(&self) -> f64 {
         match self {
-            SetBounds::Box { lo, hi } => {
-                lo.iter().zip(hi).map(|(lo, hi)| hi.hi - lo.lo).fold(0.0, f64::max)
-            }
+            SetBounds::Box { lo, hi } => lo
+                .iter()
+                .zip(hi)
+                .map(|(lo, hi)| hi.hi - lo.lo)
+                .fold(0.0, f64::max),
             SetBounds::Ball { radius, .. } => radius.hi,
         }
     }

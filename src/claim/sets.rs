@@ -28,7 +28,9 @@ pub(super) fn region(
     let mut constraint_speaks_of_v = false;
     for text in &spec.constraints {
         let context = Context::Claim { at: Input::W };
-        let (left, right) = scope.elaborate_inequality(&text.value, context).map_err(place(case, text))?;
+        let (left, right) = scope
+            .elaborate_inequality(&text.value, context)
+            .map_err(place(case, text))?;
         let difference = scope.graph.sub(left, right);
         let depends = scope.graph.depends_on(Input::V);
         constraint_speaks_of_v |= depends[difference.index()];
@@ -72,7 +74,9 @@ fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Res
 }
 
 fn check_finite(case: &Case, scope: &Scope, node: NodeId, at: &Location) -> Result<(), Diagnostic> {
-    let bad = float_values(&scope.graph, node).iter().position(|x| !x.is_finite());
+    let bad = float_values(&scope.graph, node)
+        .iter()
+        .position(|x| !x.is_finite());
     match bad {
         Some(coordinate) => Err(case.fault(at, format!("coordinate {coordinate} is not a finite number"))),
         None => Ok(()),
@@ -90,15 +94,18 @@ fn check_box(case: &Case, scope: &Scope, lo: NodeId, hi: NodeId, at: &Location) 
             .position(|(lo, hi)| lo.hi > hi.lo),
     };
     match empty {
-        Some(coordinate) => {
-            Err(case.fault(at, format!("the box has no points: bounds of coordinate {coordinate} are the wrong way round")))
-        }
+        Some(coordinate) => Err(case.fault(
+            at,
+            format!("the box has no points: bounds of coordinate {coordinate} are the wrong way round"),
+        )),
         None => Ok(()),
     }
 }
 
 fn constant(case: &Case, scope: &mut Scope, text: &Text) -> Result<NodeId, Diagnostic> {
-    let node = scope.elaborate(&text.value, Context::Data).map_err(place(case, text))?;
+    let node = scope
+        .elaborate(&text.value, Context::Data)
+        .map_err(place(case, text))?;
     if scope.graph.shape(node).is_empty() {
         return Ok(node);
     }
@@ -123,17 +130,23 @@ fn box_bounds(
             }
             BoxSpec::Coordinates(pairs) => {
                 if pairs.len() != dimension {
-                    let message =
-                        format!("{} pairs for {dimension} parameters ({})", pairs.len(), describe(blocks));
+                    let message = format!(
+                        "{} pairs for {dimension} parameters ({})",
+                        pairs.len(),
+                        describe(blocks)
+                    );
                     return Err(case.fault(at, message));
                 }
-                let entries: Result<Vec<NodeId>, Diagnostic> =
-                    pairs.iter().map(|pair| constant(case, scope, &pair[index])).collect();
+                let entries: Result<Vec<NodeId>, Diagnostic> = pairs
+                    .iter()
+                    .map(|pair| constant(case, scope, &pair[index]))
+                    .collect();
                 Ok(stack(scope, &entries?))
             }
             BoxSpec::Blocks(by_name) => {
-                if let Some((name, pair)) =
-                    by_name.iter().find(|(name, _)| blocks.iter().all(|(block, _)| block != *name))
+                if let Some((name, pair)) = by_name
+                    .iter()
+                    .find(|(name, _)| blocks.iter().all(|(block, _)| block != *name))
                 {
                     let message = format!("no parameter block is called `{name}` ({})", describe(blocks));
                     return Err(case.fault(&pair.at, message));
@@ -155,28 +168,27 @@ fn box_bounds(
 
 /// Scalars as the entries of one vector; exact where all are rational.
 fn stack(scope: &mut Scope, entries: &[NodeId]) -> NodeId {
-    let exact: Option<Vec<RBig>> =
-        entries.iter().map(|&entry| scope.graph.as_rational(entry).cloned()).collect();
+    let exact: Option<Vec<RBig>> = entries
+        .iter()
+        .map(|&entry| scope.graph.as_rational(entry).cloned())
+        .collect();
     match exact {
         Some(values) => {
             let length = values.len();
             scope.graph.exact(Arc::from(values), &[length])
         }
         None => {
-            let parts: Vec<NodeId> =
-                entries.iter().map(|&entry| scope.graph.reshape(entry, &[1])).collect();
+            let parts: Vec<NodeId> = entries
+                .iter()
+                .map(|&entry| scope.graph.reshape(entry, &[1]))
+                .collect();
             scope.graph.concat(&parts, 0)
         }
     }
 }
 
 /// A point of the parameter space as a node of shape `[p]`.
-fn point(
-    case: &Case,
-    scope: &mut Scope,
-    blocks: &Blocks,
-    spec: &TensorSpec,
-) -> Result<NodeId, Diagnostic> {
+fn point(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &TensorSpec) -> Result<NodeId, Diagnostic> {
     let whole = [scope.dimension];
     if let TensorSpec::Blocks(by_name) = spec {
         let mut parts = Vec::new();
@@ -186,7 +198,10 @@ fn point(
             };
             parts.push(tensor(case, scope, part, shape, name)?);
         }
-        if let Some(name) = by_name.keys().find(|name| blocks.iter().all(|(block, _)| block != *name)) {
+        if let Some(name) = by_name
+            .keys()
+            .find(|name| blocks.iter().all(|(block, _)| block != *name))
+        {
             let message = format!("no parameter block is called `{name}` ({})", describe(blocks));
             return Err(case.fault(&case.region.at, message));
         }
@@ -211,7 +226,9 @@ fn tensor(
     let expected = format!("{wanted:?} of `{name}`, [{length}], or one number");
     match spec {
         TensorSpec::Expression(text) => {
-            let node = scope.elaborate(&text.value, Context::Data).map_err(place(case, text))?;
+            let node = scope
+                .elaborate(&text.value, Context::Data)
+                .map_err(place(case, text))?;
             let shape = scope.graph.shape(node).to_vec();
             if !fits(&shape) {
                 let message = format!("this point has shape {shape:?}");
@@ -237,6 +254,9 @@ fn tensor(
 }
 
 fn describe(blocks: &Blocks) -> String {
-    let each: Vec<String> = blocks.iter().map(|(name, shape)| format!("{name} {shape:?}")).collect();
+    let each: Vec<String> = blocks
+        .iter()
+        .map(|(name, shape)| format!("{name} {shape:?}"))
+        .collect();
     each.join(", ")
 }

@@ -28,7 +28,7 @@ pub fn statement(case: &Case, claim: &Claim) -> Statement {
     let (formula, latex_formula) = match kind {
         ClaimKind::Inequality => {
             let text = case.claim.fields["inequality"].value.trim();
-            (text.to_owned(), expr::latex(text))
+            (text.to_owned(), latex_of(text))
         }
         _ => {
             let (unicode, latex) = kind.formula();
@@ -43,7 +43,12 @@ pub fn statement(case: &Case, claim: &Claim) -> Statement {
         }
     }
     if !case.region.constraints.is_empty() {
-        let each: Vec<&str> = case.region.constraints.iter().map(|text| text.value.trim()).collect();
+        let each: Vec<&str> = case
+            .region
+            .constraints
+            .iter()
+            .map(|text| text.value.trim())
+            .collect();
         words.push_str(&format!(" with {}", each.join(" and ")));
     }
     words.push_str(&format!(": {formula}"));
@@ -51,7 +56,7 @@ pub fn statement(case: &Case, claim: &Claim) -> Statement {
     for (index, (letter, value)) in meanings(case).into_iter().enumerate() {
         words.push_str(if index == 0 { ", where " } else { "; " });
         words.push_str(&format!("{letter} = {value}"));
-        latex.push_str(&format!(",\\quad {} = {}", expr::latex(&letter), expr::latex(&value)));
+        latex.push_str(&format!(",\\quad {} = {}", latex_of(&letter), latex_of(&value)));
     }
     words.push('.');
     Statement {
@@ -86,15 +91,24 @@ fn meanings(case: &Case) -> Vec<(String, String)> {
 fn side_words(name: &str, side: &SideSpec) -> String {
     match &side.set {
         SetSpec::Box(BoxSpec::Uniform([lo, hi])) => {
-            format!("with all coordinates in [{}, {}]", lo.value.trim(), hi.value.trim())
+            format!(
+                "with all coordinates in [{}, {}]",
+                lo.value.trim(),
+                hi.value.trim()
+            )
         }
         SetSpec::Box(BoxSpec::Coordinates(pairs)) if pairs.len() <= 6 => {
-            let each: Vec<String> =
-                pairs.iter().map(|[lo, hi]| format!("[{}, {}]", lo.value.trim(), hi.value.trim())).collect();
+            let each: Vec<String> = pairs
+                .iter()
+                .map(|[lo, hi]| format!("[{}, {}]", lo.value.trim(), hi.value.trim()))
+                .collect();
             format!("in the box {}", each.join(" x "))
         }
         SetSpec::Box(BoxSpec::Coordinates(pairs)) => {
-            format!("in the box of {} intervals of the case's region.{name}", pairs.len())
+            format!(
+                "in the box of {} intervals of the case's region.{name}",
+                pairs.len()
+            )
         }
         SetSpec::Box(BoxSpec::Blocks(blocks)) => {
             let each: Vec<String> = blocks
@@ -107,7 +121,11 @@ fn side_words(name: &str, side: &SideSpec) -> String {
             format!("with {}", each.join(", "))
         }
         SetSpec::Ball { center, radius } => {
-            format!("in the ball of radius {} round {}", radius.value.trim(), point_words(name, center))
+            format!(
+                "in the ball of radius {} round {}",
+                radius.value.trim(),
+                point_words(name, center)
+            )
         }
         SetSpec::Point(point) => format!("= {}", point_words(name, point)),
     }
@@ -121,5 +139,26 @@ fn point_words(name: &str, point: &TensorSpec) -> String {
             format!("({})", each.join(", "))
         }
         TensorSpec::Array { .. } | TensorSpec::Blocks(_) => format!("the point of the case's region.{name}"),
+    }
+}
+
+/// An expression or an inequality of the case in LaTeX; what does not parse stays as it is.
+fn latex_of(text: &str) -> String {
+    if let Ok(expression) = expr::parse(text) {
+        return expr::latex(&expression, text);
+    }
+    match expr::parse_inequality(text) {
+        Ok(inequality) => {
+            let relation = match inequality.relation {
+                expr::Relation::AtLeast => r"\ge",
+                expr::Relation::AtMost => r"\le",
+            };
+            let (left, right) = (
+                expr::latex(&inequality.lhs, text),
+                expr::latex(&inequality.rhs, text),
+            );
+            format!("{left} {relation} {right}")
+        }
+        Err(_) => text.to_owned(),
     }
 }

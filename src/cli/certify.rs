@@ -56,7 +56,8 @@ impl Certify {
         };
         let started = Instant::now();
         let progress = printer.progress();
-        let findings = engine::run(&claim, &options, &progress).map_err(|failure| engine_error(&case, failure))?;
+        let findings =
+            engine::run(&claim, &options, &progress).map_err(|failure| engine_error(&case, failure))?;
         drop(progress);
         let certificate = Certificate::new(&case, &claim, options, findings, started.elapsed().as_secs_f64());
         summarize(printer, &certificate);
@@ -91,7 +92,10 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
     if let Some(search) = &certificate.evidence.search
         && let Some(lowest) = search.lowest
     {
-        printer.note(&format!("  searched  from {} starts, smallest slack {lowest:.6e}", search.starts));
+        printer.note(&format!(
+            "  searched  from {} starts, smallest slack {lowest:.6e}",
+            search.starts
+        ));
     }
     if let Some(witness) = &certificate.evidence.witness {
         for (name, side) in [("w", &witness.w), ("v", &witness.v)] {

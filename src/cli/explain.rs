@@ -49,11 +49,18 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
     let mut graph = claim.graph.clone();
     let mut gradients = Vec::new();
     for request in &claim.requests {
-        gradients.push((request.function, graph.gradient(request.function, Input::W, claim.dimension)));
+        gradients.push((
+            request.function,
+            graph.gradient(request.function, Input::W, claim.dimension),
+        ));
     }
     let names: HashMap<NodeId, String> = claim.names.iter().map(|(name, id)| (*id, name.clone())).collect();
     let show = |root: NodeId, names: &HashMap<NodeId, String>| {
-        if latex { print::latex(&graph, root, names) } else { print::unicode(&graph, root, names) }
+        if latex {
+            print::latex(&graph, root, names)
+        } else {
+            print::unicode(&graph, root, names)
+        }
     };
     line("functions of w");
     for (name, root) in &claim.functions {
@@ -62,7 +69,11 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
         line(&format!("  {name} = {}", indent(&show(*root, &others))));
     }
     for (function, gradient) in &gradients {
-        let name = claim.functions.iter().find(|(_, root)| root == function).map_or("f", |(name, _)| name);
+        let name = claim
+            .functions
+            .iter()
+            .find(|(_, root)| root == function)
+            .map_or("f", |(name, _)| name);
         line(&format!("  ∇{name} = {}", indent(&show(*gradient, &names))));
     }
     line(&format!("  slack = {}", indent(&show(claim.slack, &names))));
@@ -72,7 +83,14 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
     for (name, shape) in &claim.blocks {
         line(&format!("  block {name} {shape:?}"));
     }
-    let count = |roots: &[NodeId]| claim.graph.reachable(roots).iter().filter(|needed| **needed).count();
+    let count = |roots: &[NodeId]| {
+        claim
+            .graph
+            .reachable(roots)
+            .iter()
+            .filter(|needed| **needed)
+            .count()
+    };
     line(&format!(
         "  {} parameters, {} free coordinates, {} nodes in the slack",
         claim.dimension,
@@ -102,8 +120,16 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
         line(&format!(
             "  sample          {} uniform points{}{}",
             case.check.samples,
-            if claim.region.constraints.is_empty() { "" } else { " by rejection" },
-            if directed.is_empty() { String::new() } else { format!(", and {}", directed.join(", ")) }
+            if claim.region.constraints.is_empty() {
+                ""
+            } else {
+                " by rejection"
+            },
+            if directed.is_empty() {
+                String::new()
+            } else {
+                format!(", and {}", directed.join(", "))
+            }
         ));
         line(&format!(
             "  search          projected descent and random moves from the {} worst points",

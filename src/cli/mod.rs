@@ -90,7 +90,11 @@ fn engine_error(case: &Case, failure: Failure) -> Error {
     match failure {
         Failure::Run(message) => Error::Run(message),
         Failure::Hopeless => {
-            let place = case.region.constraints.first().map_or(&case.region.at, |text| &text.at);
+            let place = case
+                .region
+                .constraints
+                .first()
+                .map_or(&case.region.at, |text| &text.at);
             let message = format!(
                 "none of {} draws in a row from the region's box or ball met the inequalities under `where`: \
                  the region is empty, or too small a part to be sampled by rejection",
@@ -113,7 +117,9 @@ pub fn main() -> ExitCode {
     };
     let printer = Printer::new(arguments.global.quiet);
     if let Some(threads) = arguments.global.threads
-        && let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()
+        && let Err(error) = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global()
     {
         printer.error(&Error::Run(error.to_string()));
         return ExitCode::from(4);

@@ -23,7 +23,10 @@ impl New {
             return Err(crate::diagnostic::Diagnostic::new(message).into());
         }
         printer.file(&self.path, TEMPLATE)?;
-        printer.note(&format!("wrote {0}; try: proxycert explain {0}", self.path.display()));
+        printer.note(&format!(
+            "wrote {0}; try: proxycert explain {0}",
+            self.path.display()
+        ));
         Ok(0)
     }
 }

@@ -21,7 +21,10 @@ impl Printer {
     /// set and not empty (<https://no-color.org>).
     pub fn new(quiet: bool) -> Printer {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Printer { quiet, color: io::stderr().is_terminal() && !no_color }
+        Printer {
+            quiet,
+            color: io::stderr().is_terminal() && !no_color,
+        }
     }
 
     /// An error, to standard error.
@@ -58,22 +61,32 @@ impl Printer {
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             // a reader that has seen enough, such as `head`, is no failure
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            Err(source) => Err(Error::Io { path: "standard output".into(), source }),
+            Err(source) => Err(Error::Io {
+                path: "standard output".into(),
+                source,
+            }),
             Ok(()) => Ok(()),
         }
     }
 
     /// A file, whole or not at all.
     pub fn file(&self, path: &Path, text: &str) -> Result<(), Error> {
-        let fail = |source| Error::Io { path: path.to_owned(), source };
+        let fail = |source| Error::Io {
+            path: path.to_owned(),
+            source,
+        };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(fail)?;
-        file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(fail)?;
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(fail)?;
         // temporary files are private; a certificate is as readable as any other new file
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644)).map_err(fail)?;
+            file.as_file()
+                .set_permissions(std::fs::Permissions::from_mode(0o644))
+                .map_err(fail)?;
         }
         file.persist(path).map_err(|error| fail(error.error))?;
         Ok(())

@@ -31,7 +31,10 @@ impl Verify {
         };
         let metadata = std::fs::metadata(&self.certificate).map_err(|error| input(error.to_string()))?;
         if metadata.len() > MAX_BYTES {
-            return Err(input(format!("{} bytes, more than a certificate has", metadata.len())));
+            return Err(input(format!(
+                "{} bytes, more than a certificate has",
+                metadata.len()
+            )));
         }
         let text = std::fs::read_to_string(&self.certificate).map_err(|error| input(error.to_string()))?;
         let certificate = read(&text).map_err(|message| input(format!("not a certificate: {message}")))?;
@@ -41,7 +44,11 @@ impl Verify {
         drop(progress);
         match outcome {
             Ok(what) => {
-                printer.note(&format!("accepted: `{}` for {}: {what}", certificate.verdict.word(), case.name));
+                printer.note(&format!(
+                    "accepted: `{}` for {}: {what}",
+                    certificate.verdict.word(),
+                    case.name
+                ));
                 Ok(0)
             }
             Err(Refusal::Refused(reason)) => {

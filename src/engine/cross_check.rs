@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::points::{Draw, Points};
 use super::{Failure, Options};
-use crate::burn::executor::{Backend, Executor};
 use crate::burn::REWRITTEN;
+use crate::burn::executor::{Backend, Executor};
 use crate::claim::Claim;
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
@@ -41,7 +41,11 @@ pub struct CrossChecks {
 /// When Burn fails or no points can be drawn.
 pub fn cross_check(claim: &Claim, options: &Options) -> Result<CrossChecks, Failure> {
     let mut points = Points::new(claim, options.seed);
-    let count = if points.free().is_empty() { 1 } else { POINTS.min(options.samples) };
+    let count = if points.free().is_empty() {
+        1
+    } else {
+        POINTS.min(options.samples)
+    };
     let (mut w, mut v) = (Vec::new(), Vec::new());
     for index in 0..count {
         let point = points.draw(Draw::Uniform, index).0.ok_or(Failure::Hopeless)?;
@@ -51,7 +55,12 @@ pub fn cross_check(claim: &Claim, options: &Options) -> Result<CrossChecks, Fail
     let v = (!v.is_empty()).then_some(v.as_slice());
 
     let mut graph: Graph = claim.graph.clone();
-    let mut roots = vec![claim.reference_slack, claim.slack, claim.sides.left, claim.sides.right];
+    let mut roots = vec![
+        claim.reference_slack,
+        claim.slack,
+        claim.sides.left,
+        claim.sides.right,
+    ];
     for (number, request) in claim.requests.iter().enumerate() {
         let own = graph.gradient(request.function, Input::W, claim.dimension);
         roots.push(graph.substitute(own, &[(Input::W, request.point)]));
@@ -75,20 +84,37 @@ pub fn cross_check(claim: &Claim, options: &Options) -> Result<CrossChecks, Fail
     for pair in ndarray[4..].chunks(2) {
         for point in 0..count as usize {
             let side = |root: &[f64]| -> Vec<f64> {
-                let from = if root.len() == claim.dimension { 0 } else { point * claim.dimension };
+                let from = if root.len() == claim.dimension {
+                    0
+                } else {
+                    point * claim.dimension
+                };
                 root[from..from + claim.dimension].to_vec()
             };
             let difference = norm_difference(&side(&pair[0]), &side(&pair[1]));
             gradient = Some(larger(gradient.unwrap_or(0.0), difference));
         }
     }
-    let rewritten = REWRITTEN.iter().map(|(operation, how)| format!("{operation}: {how}")).collect();
-    Ok(CrossChecks { points: count, gradient, slack, flex: between, rewritten })
+    let rewritten = REWRITTEN
+        .iter()
+        .map(|(operation, how)| format!("{operation}: {how}"))
+        .collect();
+    Ok(CrossChecks {
+        points: count,
+        gradient,
+        slack,
+        flex: between,
+        rewritten,
+    })
 }
 
 /// The larger of two, NaN if either is.
 fn larger(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+    if a.is_nan() || b.is_nan() {
+        f64::NAN
+    } else {
+        a.max(b)
+    }
 }
 
 fn norm_difference(a: &[f64], b: &[f64]) -> f64 {

@@ -100,7 +100,10 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
 
     fn evaluate(&mut self, w: &[A::Value], v: &[A::Value]) -> Enclosed<A::Value> {
         let flags = self.slack.run(&[(Input::W, w), (Input::V, v)]);
-        Enclosed { slack: self.slack.root(0)[0].clone(), flags }
+        Enclosed {
+            slack: self.slack.root(0)[0].clone(),
+            flags,
+        }
     }
 }
 
@@ -108,9 +111,11 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
 fn hull<A: RigorousArithmetic + Clone>(graph: &Graph, set: Set, arithmetic: &mut A) -> Vec<A::Value> {
     let values = |id: NodeId| Evaluator::new(graph, &[id], arithmetic.clone()).root(0).to_vec();
     match set {
-        Set::Box { lo, hi } => {
-            values(lo).iter().zip(&values(hi)).map(|(lo, hi)| arithmetic.hull(lo, hi)).collect()
-        }
+        Set::Box { lo, hi } => values(lo)
+            .iter()
+            .zip(&values(hi))
+            .map(|(lo, hi)| arithmetic.hull(lo, hi))
+            .collect(),
         Set::Ball { center, radius } => {
             let (center, radius) = (values(center), values(radius));
             center

@@ -152,8 +152,12 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
     let started = std::time::Instant::now();
     let (sampling, candidates) = sample::sample(claim, options, &|points| progress.advance(points))?;
     let sampling_seconds = started.elapsed().as_secs_f64();
-    let sampled =
-        sampling.uniform.count + sampling.directed.iter().map(|directed| directed.count).sum::<u64>();
+    let sampled = sampling.uniform.count
+        + sampling
+            .directed
+            .iter()
+            .map(|directed| directed.count)
+            .sum::<u64>();
 
     progress.stage("search", None);
     let points = Points::new(claim, options.seed);
@@ -168,9 +172,21 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
 
     progress.stage("cross-checks", None);
     let cross_checks = cross_check::cross_check(claim, options)?;
-    let evidence = Evidence { region_bound, sampling, search: search_record, witness };
+    let evidence = Evidence {
+        region_bound,
+        sampling,
+        search: search_record,
+        witness,
+    };
     let (verdict, reason) = decide(&evidence, options);
-    Ok(Findings { verdict, reason, evidence, cross_checks, sampling_seconds, sampled })
+    Ok(Findings {
+        verdict,
+        reason,
+        evidence,
+        cross_checks,
+        sampling_seconds,
+        sampled,
+    })
 }
 
 /// One interval evaluation over the whole region.
@@ -193,7 +209,7 @@ fn region_bound(claim: &Claim) -> RegionBound {
 ///
 /// A witness refutes. A bound proves. Both at once are possible only when the violation is smaller
 /// than the tolerance: then the exact claim is false, and that is what is said.
-fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
+pub fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
     if let Some(witness) = &evidence.witness {
         let reason = format!(
             "at the witness the slack lies in [{:e}, {:e}], wholly below 0",
@@ -210,8 +226,12 @@ fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
         return (Verdict::Proved, reason);
     }
     let sampling = &evidence.sampling;
-    let undefined =
-        sampling.uniform.undefined + sampling.directed.iter().map(|directed| directed.undefined).sum::<u64>();
+    let undefined = sampling.uniform.undefined
+        + sampling
+            .directed
+            .iter()
+            .map(|directed| directed.undefined)
+            .sum::<u64>();
     if undefined > 0 {
         let reason = format!(
             "at {undefined} sampled points the slack is not a number: either the claim is not defined there \
@@ -224,7 +244,12 @@ fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
         evidence.search.as_ref().and_then(|search| search.lowest),
     ]
     .into_iter()
-    .chain(sampling.directed.iter().map(|directed| directed.minimum.as_ref().map(|minimum| minimum.slack)))
+    .chain(
+        sampling
+            .directed
+            .iter()
+            .map(|directed| directed.minimum.as_ref().map(|minimum| minimum.slack)),
+    )
     .flatten()
     .fold(f64::INFINITY, f64::min);
     if lowest < -options.tolerance {

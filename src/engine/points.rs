@@ -121,13 +121,19 @@ impl Stream {
 
     fn in_set(&mut self, set: &SetBounds) -> Vec<f64> {
         let mut x = match set {
-            SetBounds::Box { lo, hi } => {
-                lo.iter().zip(hi).map(|(lo, hi)| lo.hi + (hi.lo - lo.hi) * self.uniform()).collect()
-            }
+            SetBounds::Box { lo, hi } => lo
+                .iter()
+                .zip(hi)
+                .map(|(lo, hi)| lo.hi + (hi.lo - lo.hi) * self.uniform())
+                .collect(),
             SetBounds::Ball { center, radius } => {
                 let direction = self.direction(center.len());
                 let reach = radius.lo * libm::pow(self.uniform(), 1.0 / center.len() as f64);
-                center.iter().zip(&direction).map(|(c, d)| c.midpoint() + reach * d).collect::<Vec<f64>>()
+                center
+                    .iter()
+                    .zip(&direction)
+                    .map(|(c, d)| c.midpoint() + reach * d)
+                    .collect::<Vec<f64>>()
             }
         };
         set.project(&mut x);
@@ -199,7 +205,8 @@ impl Points {
         if self.constraint_count == 0 {
             return true;
         }
-        self.constraints.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
+        self.constraints
+            .run(&[(Input::W, &point.w), (Input::V, &point.v)]);
         (0..self.constraint_count).all(|number| self.constraints.root(number)[0] >= 0.0)
     }
 
@@ -237,7 +244,12 @@ impl Points {
                 point.w = stream.in_set(first);
                 let direction = stream.direction(point.w.len());
                 let reach = second.scale() * libm::pow(10.0, -8.0 * stream.uniform());
-                point.v = point.w.iter().zip(&direction).map(|(x, d)| x + reach * d).collect();
+                point.v = point
+                    .w
+                    .iter()
+                    .zip(&direction)
+                    .map(|(x, d)| x + reach * d)
+                    .collect();
                 second.project(&mut point.v);
             }
             Draw::NearKink => {
@@ -255,7 +267,10 @@ impl Points {
             let mix = |a: &[f64], b: &[f64]| -> Vec<f64> {
                 a.iter().zip(b).map(|(a, b)| a + share * (b - a)).collect()
             };
-            Point { w: mix(&from.w, &to.w), v: mix(&from.v, &to.v) }
+            Point {
+                w: mix(&from.w, &to.w),
+                v: mix(&from.v, &to.v),
+            }
         };
         let (start, end) = (self.kink_values(&from), self.kink_values(&to));
         let crossing: Vec<usize> = (0..start.len()).filter(|&i| start[i] * end[i] < 0.0).collect();
@@ -270,7 +285,11 @@ impl Points {
             if value == 0.0 {
                 return at(middle);
             }
-            if value * start[entry] > 0.0 { low = middle } else { high = middle }
+            if value * start[entry] > 0.0 {
+                low = middle
+            } else {
+                high = middle
+            }
         }
         at(if stream.below(2) == 0 { low } else { high })
     }
@@ -297,9 +316,13 @@ impl Points {
 
     fn kink_values(&mut self, point: &Point) -> Vec<f64> {
         let count = self.kink_count;
-        let Some(kinks) = &mut self.kinks else { return Vec::new() };
+        let Some(kinks) = &mut self.kinks else {
+            return Vec::new();
+        };
         kinks.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
-        (0..count).flat_map(|number| kinks.root(number).to_vec()).collect()
+        (0..count)
+            .flat_map(|number| kinks.root(number).to_vec())
+            .collect()
     }
 }
 

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Options};
 use super::points::{Draw, Point, Points};
 use super::statistics::{Histogram, Quantile, clopper_pearson_upper, histogram, quantiles};
+use super::{Failure, Options};
 use crate::burn::executor::{Backend, Executor};
 use crate::claim::Claim;
 use crate::graph::size;
@@ -127,16 +127,30 @@ pub fn sample(
 ) -> Result<(Sampling, Vec<Candidate>), Failure> {
     let points = Points::new(claim, options.seed);
     let executor = || {
-        Executor::new(&claim.graph, &[claim.reference_slack], &claim.requests, Backend::Ndarray)
-            .map_err(Failure::Run)
+        Executor::new(
+            &claim.graph,
+            &[claim.reference_slack],
+            &claim.requests,
+            Backend::Ndarray,
+        )
+        .map_err(Failure::Run)
     };
     let batch = batch_points(claim);
     let tolerance = options.tolerance;
-    let count = if points.free().is_empty() { 1 } else { options.samples };
+    let count = if points.free().is_empty() {
+        1
+    } else {
+        options.samples
+    };
 
     let mut candidates: Vec<(u64, Draw, f64)> = Vec::new();
     let mut keep_worst = |draw: Draw, slacks: &[f64]| {
-        candidates.extend(slacks.iter().enumerate().map(|(index, &slack)| (index as u64, draw, slack)));
+        candidates.extend(
+            slacks
+                .iter()
+                .enumerate()
+                .map(|(index, &slack)| (index as u64, draw, slack)),
+        );
         candidates.retain(|candidate| !candidate.2.is_nan());
         candidates.sort_by(|a, b| a.2.total_cmp(&b.2));
         candidates.truncate(options.starts as usize);
@@ -147,7 +161,12 @@ pub fn sample(
     let negative = drawn.slacks.iter().filter(|&&slack| slack < 0.0).count() as u64;
     let violations = drawn.slacks.iter().filter(|&&slack| slack < -tolerance).count() as u64;
     let minimum = extreme(&points, Draw::Uniform, &drawn.slacks);
-    let mut finite: Vec<f64> = drawn.slacks.iter().copied().filter(|slack| !slack.is_nan()).collect();
+    let mut finite: Vec<f64> = drawn
+        .slacks
+        .iter()
+        .copied()
+        .filter(|slack| !slack.is_nan())
+        .collect();
     let undefined = count - finite.len() as u64;
     let quantiles = quantiles(&mut finite);
     let uniform = Uniform {
@@ -192,9 +211,7 @@ pub fn sample(
     let mut points = points;
     let candidates = candidates
         .into_iter()
-        .filter_map(|(index, draw, slack)| {
-            points.draw(draw, index).0.map(|point| Candidate { point, slack })
-        })
+        .filter_map(|(index, draw, slack)| points.draw(draw, index).0.map(|point| Candidate { point, slack }))
         .collect();
     let sampling = Sampling {
         engine: "burn ndarray, f64, gradient by Burn's autodiff".to_owned(),
@@ -244,15 +261,26 @@ fn run(
             },
         )
         .collect();
-    Ok(Drawn { slacks: slacks?.concat(), draws: draws.into_inner() })
+    Ok(Drawn {
+        slacks: slacks?.concat(),
+        draws: draws.into_inner(),
+    })
 }
 
 fn extreme(points: &Points, draw: Draw, slacks: &[f64]) -> Option<Extreme> {
-    let (index, &slack) =
-        slacks.iter().enumerate().filter(|(_, slack)| !slack.is_nan()).min_by(|a, b| a.1.total_cmp(b.1))?;
+    let (index, &slack) = slacks
+        .iter()
+        .enumerate()
+        .filter(|(_, slack)| !slack.is_nan())
+        .min_by(|a, b| a.1.total_cmp(b.1))?;
     let point = points.clone().draw(draw, index as u64).0?;
     let short = |side: Vec<f64>| if side.len() <= 256 { side } else { Vec::new() };
-    Some(Extreme { slack, index: index as u64, w: short(point.w), v: short(point.v) })
+    Some(Extreme {
+        slack,
+        index: index as u64,
+        w: short(point.w),
+        v: short(point.v),
+    })
 }
 
 /// Points of a batch, so that the largest tensor stays in cache.

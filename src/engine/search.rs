@@ -86,7 +86,13 @@ pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, 
     let mut found: Vec<Candidate> = descents.into_iter().map(|(found, _)| found).collect();
     found.extend(starts.iter().cloned());
     found.sort_by(|a, b| a.slack.total_cmp(&b.slack));
-    let short = |side: &[f64]| if side.len() <= 256 { side.to_vec() } else { Vec::new() };
+    let short = |side: &[f64]| {
+        if side.len() <= 256 {
+            side.to_vec()
+        } else {
+            Vec::new()
+        }
+    };
     let search = Search {
         starts: starts.len() as u64,
         evaluations,
@@ -120,14 +126,24 @@ impl Descent {
     fn from(&mut self, start: &Candidate, number: u64) -> Candidate {
         let mut best = start.point.clone();
         let mut lowest = self.slack(&best);
-        let scale = self.points.free().iter().map(|(_, set)| set.scale()).fold(0.0, f64::max);
+        let scale = self
+            .points
+            .free()
+            .iter()
+            .map(|(_, set)| set.scale())
+            .fold(0.0, f64::max);
         if scale == 0.0 || self.inputs.is_empty() {
-            return Candidate { point: best, slack: lowest };
+            return Candidate {
+                point: best,
+                slack: lowest,
+            };
         }
         // normalised steps; the length grows on success and shrinks on failure
         let mut reach = 0.1 * scale;
         for _ in 0..STEPS {
-            let Some(direction) = self.steepest(&best) else { break };
+            let Some(direction) = self.steepest(&best) else {
+                break;
+            };
             let trial = self.moved(&best, &direction, -reach);
             let slack = self.slack(&trial);
             if slack < lowest {
@@ -151,11 +167,21 @@ impl Descent {
         for (number, &input) in self.inputs.iter().enumerate() {
             *direction.side_mut(input) = self.full.root(number + 1).to_vec();
         }
-        let length = direction.w.iter().chain(&direction.v).map(|x| x * x).sum::<f64>().sqrt();
+        let length = direction
+            .w
+            .iter()
+            .chain(&direction.v)
+            .map(|x| x * x)
+            .sum::<f64>()
+            .sqrt();
         if !(length > 0.0 && length.is_finite()) {
             return None;
         }
-        direction.w.iter_mut().chain(&mut direction.v).for_each(|x| *x /= length);
+        direction
+            .w
+            .iter_mut()
+            .chain(&mut direction.v)
+            .for_each(|x| *x /= length);
         Some(direction)
     }
 
@@ -191,7 +217,10 @@ impl Descent {
                 }
             }
         }
-        Candidate { point: best, slack: lowest }
+        Candidate {
+            point: best,
+            slack: lowest,
+        }
     }
 }
 
@@ -199,21 +228,29 @@ impl Descent {
 /// that is beyond doubt, with as few decimals as it bears.
 pub fn confirm(claim: &Claim, suspects: &[Candidate]) -> Option<Witness> {
     let mut encloser = Encloser::new(claim, IntervalArithmetic::new());
-    let suspects = suspects.iter().filter(|suspect| suspect.slack < 0.0).take(CONFIRMATIONS);
+    let suspects = suspects
+        .iter()
+        .filter(|suspect| suspect.slack < 0.0)
+        .take(CONFIRMATIONS);
     for suspect in suspects {
-        let exact = |side: &[f64]| -> Option<Vec<RBig>> {
-            side.iter().map(|&x| RBig::try_from(x).ok()).collect()
+        let exact =
+            |side: &[f64]| -> Option<Vec<RBig>> { side.iter().map(|&x| RBig::try_from(x).ok()).collect() };
+        let Some((w, v)) = exact(&suspect.point.w).zip(exact(&suspect.point.v)) else {
+            continue;
         };
-        let Some((w, v)) = exact(&suspect.point.w).zip(exact(&suspect.point.v)) else { continue };
-        let Some(slack) = violation(&mut encloser, &ExactPoint { w, v }) else { continue };
+        let Some(slack) = violation(&mut encloser, &ExactPoint { w, v }) else {
+            continue;
+        };
         for digits in 0..=12 {
-            let texts = |side: &[f64]| -> Vec<String> {
-                side.iter().map(|x| decimal(*x, digits)).collect()
-            };
+            let texts = |side: &[f64]| -> Vec<String> { side.iter().map(|x| decimal(*x, digits)).collect() };
             let (w, v) = (texts(&suspect.point.w), texts(&suspect.point.v));
             let Some(point) = read_point(&w, &v) else { continue };
             if let Some(slack) = violation(&mut encloser, &point) {
-                return Some(Witness { w, v, slack: [slack.lo, slack.hi] });
+                return Some(Witness {
+                    w,
+                    v,
+                    slack: [slack.lo, slack.hi],
+                });
             }
         }
         let texts = |side: &[f64]| -> Vec<String> { side.iter().map(|x| exact_decimal(*x)).collect() };
@@ -236,8 +273,16 @@ fn violation(encloser: &mut Encloser<IntervalArithmetic>, point: &ExactPoint) ->
 /// Rounded to so many decimals, without trailing zeros.
 fn decimal(x: f64, digits: usize) -> String {
     let text = format!("{x:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+    let text = if text.contains('.') {
+        text.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        &text
+    };
+    if text == "-0" {
+        "0".to_owned()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// The exact decimal expansion of a binary64 number.
@@ -248,8 +293,16 @@ fn exact_decimal(x: f64) -> String {
 
 /// The point behind the texts of a witness: plain decimals.
 pub fn read_point(w: &[String], v: &[String]) -> Option<ExactPoint> {
-    let side = |texts: &[String]| texts.iter().map(|text| read_decimal(text)).collect::<Option<Vec<RBig>>>();
-    Some(ExactPoint { w: side(w)?, v: side(v)? })
+    let side = |texts: &[String]| {
+        texts
+            .iter()
+            .map(|text| read_decimal(text))
+            .collect::<Option<Vec<RBig>>>()
+    };
+    Some(ExactPoint {
+        w: side(w)?,
+        v: side(v)?,
+    })
 }
 
 /// A plain decimal such as `-0.25`, exactly; at most 2,000 characters.
@@ -276,7 +329,10 @@ mod tests {
         assert_eq!(decimal(-0.001, 2), "0");
         assert_eq!(decimal(1200.0, 0), "1200");
         assert_eq!(exact_decimal(0.375), "0.375");
-        assert_eq!(exact_decimal(0.1), "0.1000000000000000055511151231257827021181583404541015625");
+        assert_eq!(
+            exact_decimal(0.1),
+            "0.1000000000000000055511151231257827021181583404541015625"
+        );
     }
 
     #[test]

@@ -54,7 +54,13 @@ pub fn quantiles(sample: &mut [f64]) -> Vec<Quantile> {
         let rank = (share * sample.len() as f64).ceil() as usize;
         sample[rank.clamp(1, sample.len()) - 1]
     };
-    SHARES.iter().map(|&share| Quantile { share, slack: at(share) }).collect()
+    SHARES
+        .iter()
+        .map(|&share| Quantile {
+            share,
+            slack: at(share),
+        })
+        .collect()
 }
 
 /// Histogram of a sorted sample between its extremes.
@@ -64,7 +70,11 @@ pub fn histogram(sorted: &[f64], bins: usize) -> Option<Histogram> {
     // the quotient first: to - from may overflow
     let share = |x: f64| (x / 2.0 - from / 2.0) / (to / 2.0 - from / 2.0);
     for &x in sorted {
-        let bin = if to > from { (share(x) * bins as f64) as usize } else { 0 };
+        let bin = if to > from {
+            (share(x) * bins as f64) as usize
+        } else {
+            0
+        };
         counts[bin.min(bins - 1)] += 1;
     }
     Some(Histogram { from, to, counts })

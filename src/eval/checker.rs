@@ -1,8 +1,8 @@
 //! Enclosures with multiprecision ends: the arithmetic of `verify`.
 //!
 //! It decides the same questions as [`super::interval`] and shares nothing with it: no code, no binary64
-//! arithmetic, another source of elementary functions (`dashu-float`, [`elementary`]), a wider format
-//! ([`ends`]). It is slow; it runs once for each certificate.
+//! arithmetic, another source of elementary functions (`dashu-float`, `elementary`), a wider format
+//! (`ends`). It is slow; it runs once for each certificate.
 
 mod elementary;
 mod enclosure;

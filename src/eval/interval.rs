@@ -2,7 +2,7 @@
 //! `refuted`.
 //!
 //! [`rounding`] holds the directed basic operations, [`elementary`] the bounds of the elementary
-//! functions at one number; this module lifts both to intervals, [`arithmetic`] to the table of operations.
+//! functions at one number; this module lifts both to intervals, `arithmetic` to the table of operations.
 //! `docs/soundness.md` lists each operation with its bound, tightness and source.
 
 mod arithmetic;

@@ -8,12 +8,12 @@ use std::ops::Range;
 
 use smallvec::{SmallVec, smallvec};
 
-use super::ast::{Call, Expr, ExprId, Infix, Item, Kind};
-use super::functions::{self, FUNCTIONS, Function, as_integer, check_shape, shape_text};
+use super::ast::{Call, Expr, ExprId, Infix, Kind};
+use super::functions::{self, FUNCTIONS, Function, check_shape, shape_text};
 use super::scope::{Binding, Context, Gradients, RESERVED, Scope};
-use super::{ExprError, MAX_NODES};
+use super::{ExprError, MAX_NODES, MAX_WALK};
 use crate::graph::op::{Binary, Input};
-use crate::graph::{GradientRequest, NodeId, Shape, size};
+use crate::graph::{GradientRequest, NodeId, size};
 
 /// Symbolic gradients of one value beyond this many are built.
 const MAX_TERMS: usize = 8;
@@ -61,14 +61,18 @@ pub fn elaborate(scope: &mut Scope, expr: &Expr, context: Context) -> Result<Nod
                 format!("the case needs more than {MAX_NODES} operations"),
             ));
         }
+        if work.scope.walked > MAX_WALK {
+            let span = expr.node(id).span.clone();
+            return Err(ExprError::new(span, "the case applies its definitions too often"));
+        }
         let value = work.value_of(id)?;
         work.values[id] = Some(value);
     }
     Ok(work.node(expr.root))
 }
 
-struct Elaboration<'a> {
-    scope: &'a mut Scope,
+pub(super) struct Elaboration<'a> {
+    pub(super) scope: &'a mut Scope,
     expr: &'a Expr,
     context: Context,
     /// values of the nodes before the current one; taken by their only parent
@@ -76,7 +80,7 @@ struct Elaboration<'a> {
 }
 
 impl Elaboration<'_> {
-    fn span(&self, id: ExprId) -> Range<usize> {
+    pub(super) fn span(&self, id: ExprId) -> Range<usize> {
         self.expr.node(id).span.clone()
     }
 
@@ -87,7 +91,7 @@ impl Elaboration<'_> {
     }
 
     /// The value as a node, its gradients built.
-    fn node(&mut self, id: ExprId) -> NodeId {
+    pub(super) fn node(&mut self, id: ExprId) -> NodeId {
         let value = self.take(id);
         self.build(value)
     }
@@ -125,6 +129,7 @@ impl Elaboration<'_> {
         if point == graph.input(Input::W, self.scope.dimension) {
             root
         } else {
+            self.scope.walked += graph.len();
             graph.substitute(root, &[(Input::W, point)])
         }
     }
@@ -132,6 +137,7 @@ impl Elaboration<'_> {
     fn derivative_along(&mut self, term: Term, direction: NodeId) -> NodeId {
         let dimension = self.scope.dimension;
         let graph = &mut self.scope.graph;
+        self.scope.walked += graph.len();
         let derivative = if term.point == graph.input(Input::W, dimension) {
             graph.jvp(term.function, Input::W, direction)
         } else {
@@ -304,13 +310,17 @@ impl Elaboration<'_> {
         let error = ExprError::new(span, format!("unknown name `{name}`"));
         let known = self.scope.bindings.keys().map(String::as_str);
         let built_in = FUNCTIONS.iter().map(|row| row.name).chain(RESERVED);
+        // short names have many neighbours that nobody meant
+        let limit = (name.len() / 2).min(2);
         let nearest = known
             .chain(built_in)
             .map(|known| (distance(name, known), known))
-            .filter(|(distance, known)| *distance <= 2 && *distance < known.len().max(name.len()))
+            .filter(|(distance, _)| *distance <= limit)
             .min();
         match nearest {
-            Some((_, known)) => error.expecting(format!("perhaps `{known}`")),
+            Some((_, known)) => {
+                ExprError::new(error.span, format!("{}; did you mean `{known}`?", error.message))
+            }
             None => error,
         }
     }
@@ -512,113 +522,41 @@ impl Elaboration<'_> {
         let point = graph.input(place, dimension);
         Ok(self.moved(root, point))
     }
-
-    fn index(&mut self, x: ExprId, items: &[Item], span: Range<usize>) -> Result<NodeId, ExprError> {
-        let mut x = self.node(x);
-        let full = Shape::from_slice(self.scope.graph.shape(x));
-        if items.len() > full.len() {
-            let message = format!(
-                "{} indices into an array of shape {}",
-                items.len(),
-                shape_text(&full)
-            );
-            return Err(ExprError::new(span, message).expecting(format!("at most {}", full.len())));
-        }
-        let mut shape = Shape::new();
-        for (axis, item) in items.iter().enumerate() {
-            let length = full[axis] as i64;
-            let (start, step, count) = match *item {
-                Item::At(at) => {
-                    let given = self.integer(at)?;
-                    let counted = if given < 0 {
-                        given.saturating_add(length)
-                    } else {
-                        given
-                    };
-                    if counted < 0 || counted >= length {
-                        let message = format!("there is no entry {given} along an axis of {length}");
-                        return Err(ExprError::new(self.span(at), message));
-                    }
-                    (counted, 1, 1)
-                }
-                Item::Slice { start, stop, step } => {
-                    let range = self.slice(start, stop, step, length)?;
-                    if range.2 == 0 {
-                        return Err(ExprError::new(span, format!("the slice of axis {axis} is empty")));
-                    }
-                    shape.push(range.2 as usize);
-                    range
-                }
-            };
-            x = self
-                .scope
-                .graph
-                .slice(x, axis, start as usize, step as isize, count as usize);
-        }
-        shape.extend_from_slice(&full[items.len()..]);
-        Ok(self.scope.graph.reshape(x, &shape))
-    }
-
-    /// Start, step and number of entries of `start:stop:step`, as Python reads it.
-    fn slice(
-        &mut self,
-        start: Option<ExprId>,
-        stop: Option<ExprId>,
-        step: Option<ExprId>,
-        length: i64,
-    ) -> Result<(i64, i64, i64), ExprError> {
-        let step = match step {
-            Some(id) => match self.integer(id)? {
-                0 => return Err(ExprError::new(self.span(id), "the step of a slice is not zero")),
-                step => step.clamp(-length, length),
-            },
-            None => 1,
-        };
-        // a bound outside the axis is moved to its end; for a step downwards these are one lower
-        let (lowest, highest) = if step > 0 { (0, length) } else { (-1, length - 1) };
-        let mut bound = |id: Option<ExprId>, default: i64| -> Result<i64, ExprError> {
-            let Some(id) = id else { return Ok(default) };
-            let given = self.integer(id)?;
-            let counted = if given < 0 {
-                given.saturating_add(length)
-            } else {
-                given
-            };
-            Ok(counted.clamp(lowest, highest))
-        };
-        let (first, last) = if step > 0 {
-            (lowest, highest)
-        } else {
-            (highest, lowest)
-        };
-        let (start, stop) = (bound(start, first)?, bound(stop, last)?);
-        let distance = if step > 0 { stop - start } else { start - stop };
-        let count = if distance <= 0 {
-            0
-        } else {
-            (distance - 1) / step.abs() + 1
-        };
-        Ok((start, step, count))
-    }
-
-    fn integer(&mut self, id: ExprId) -> Result<i64, ExprError> {
-        let node = self.node(id);
-        as_integer(&self.scope.graph, node)
-            .ok_or_else(|| ExprError::new(self.span(id), "not an integer").expecting("an integer constant"))
-    }
 }
 
-/// Fewest insertions, deletions and replacements that turn one name into the other.
+/// Fewest insertions, deletions, replacements and swaps of neighbours that turn one name into the
+/// other (optimal string alignment).
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distance;
+
+    #[test]
+    fn distances_between_names() {
+        for (a, b, expected) in [
+            ("sum", "sum", 0),
+            ("smu", "sum", 1),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }
-    row[b.len()]
 }

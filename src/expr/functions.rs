@@ -86,13 +86,12 @@ const fn plain(
     }
 }
 
-const fn along(name: &'static str, most: usize, summary: &'static str, function: Function) -> FunctionRow {
-    let arguments = if most == 1 { "x[, axis=k]" } else { "x[, k]" };
+const fn along(name: &'static str, summary: &'static str, function: Function) -> FunctionRow {
     FunctionRow {
         name,
-        arguments,
+        arguments: "x[, k]",
         fewest: 1,
-        most,
+        most: 2,
         axis: true,
         summary,
         function,
@@ -137,8 +136,8 @@ pub const FUNCTIONS: &[FunctionRow] = &[
         "s below zero, 1 above, every value between at zero",
         Function::Binary(Binary::LeakyStep),
     ),
-    along("sum", 2, "sum of all entries, or over axis k", Function::Sum),
-    along("mean", 2, "mean of all entries, or over axis k", Function::Mean),
+    along("sum", "sum of all entries, or over axis k", Function::Sum),
+    along("mean", "mean of all entries, or over axis k", Function::Mean),
     FunctionRow {
         name: "max",
         arguments: "x[, axis=k] or x, y",
@@ -159,19 +158,16 @@ pub const FUNCTIONS: &[FunctionRow] = &[
     },
     along(
         "logsumexp",
-        2,
         "log(sum(exp(x))) over all entries, or over axis k",
         Function::LogSumExp,
     ),
     along(
         "softmax",
-        2,
         "exp(x)/sum(exp(x)) along axis k, the last if not given",
         Function::Softmax,
     ),
     along(
         "log_softmax",
-        2,
         "log(softmax(x)) along axis k, the last if not given",
         Function::LogSoftmax,
     ),
@@ -322,11 +318,10 @@ pub fn unary(graph: &mut Graph, op: Unary, x: NodeId) -> Result<NodeId, String> 
 /// `exp(exponent * log(base))`, which needs `base > 0`. The power of a square root of squares, such
 /// as `norm(x)^2`, is taken of the squares: `sqrt(s)^c = s^(c/2)` for `s >= 0`.
 pub fn power(graph: &mut Graph, base: NodeId, exponent: NodeId) -> Result<NodeId, String> {
+    if base == euler(graph) {
+        return Ok(graph.unary(Unary::Exp, exponent));
+    }
     let Some(value) = graph.as_rational(exponent).cloned() else {
-        let e = euler(graph);
-        if base == e {
-            return Ok(graph.unary(Unary::Exp, exponent));
-        }
         return power_by_log(graph, base, exponent);
     };
     let (root, value) = match root_of_squares(graph, base) {
@@ -340,10 +335,7 @@ pub fn power(graph: &mut Graph, base: NodeId, exponent: NodeId) -> Result<NodeId
         .ok()
         .filter(|&den| den <= MAX_POWER);
     match (num, den) {
-        (Some(num), Some(den)) => {
-            unary(graph, Unary::Pow(Exponent { num, den }), root)?;
-            Ok(graph.pow(root, num, den))
-        }
+        (Some(num), Some(den)) => unary(graph, Unary::Pow(Exponent { num, den }), root),
         _ if value.is_int() => Err(format!("an integer exponent is at most {MAX_POWER} in size")),
         _ => power_by_log(graph, base, exponent),
     }
@@ -453,8 +445,7 @@ fn reduce(graph: &mut Graph, op: Reduction, x: NodeId, axis: Option<usize>) -> N
     }
 }
 
-/// Builds the call of a function whose number of arguments has been checked. The error says which
-/// argument it is about, where it is about one.
+/// Builds the call of a function whose number of arguments has been checked.
 pub fn build(
     graph: &mut Graph,
     row: &FunctionRow,

@@ -7,6 +7,8 @@
 pub mod ast;
 pub mod elaborate;
 pub mod functions;
+mod index;
+mod latex;
 pub mod lexer;
 pub mod parser;
 pub mod scope;
@@ -16,6 +18,7 @@ use std::ops::Range;
 
 pub use ast::{Expr, Inequality, Relation};
 pub use functions::{FUNCTIONS, FunctionRow};
+pub use latex::latex;
 pub use parser::{parse, parse_inequality};
 pub use scope::{Context, Gradients, Scope};
 
@@ -34,7 +37,9 @@ pub const MAX_ENTRIES: usize = 1 << 24;
 /// Most axes of one array.
 pub const MAX_RANK: usize = 4;
 /// Most operations that the expressions of one case may build.
-pub const MAX_NODES: usize = 1_000_000;
+pub const MAX_NODES: usize = 200_000;
+/// Most nodes that applying definitions to points may visit, over one case.
+pub const MAX_WALK: usize = 1 << 29;
 /// Largest numerator and denominator of a power that stays a power; see [`functions::power`].
 pub const MAX_POWER: u32 = 10_000;
 

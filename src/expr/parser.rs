@@ -330,3 +330,111 @@ impl Parser {
         Ok((self.push(kind, span.clone()), span))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The tree in brackets, for short expressions.
+    fn tree(text: &str) -> String {
+        fn write(expr: &Expr, id: ExprId) -> String {
+            match &expr.node(id).kind {
+                Kind::Number(value) => value.to_string(),
+                Kind::Name(name) => name.clone(),
+                Kind::Neg(x) => format!("(- {})", write(expr, *x)),
+                Kind::Binary(op, a, b) => {
+                    format!("({} {} {})", op.symbol(), write(expr, *a), write(expr, *b))
+                }
+                Kind::Transpose(x) => format!("(T {})", write(expr, *x)),
+                Kind::Index(x, items) => format!("(at {} {})", write(expr, *x), items.len()),
+                Kind::Call(call) => {
+                    let args: Vec<String> = call.args.iter().map(|arg| write(expr, *arg)).collect();
+                    format!("({} {})", call.name, args.join(" "))
+                }
+                Kind::Gradient { function, point, .. } => {
+                    format!("(grad {function} {})", write(expr, *point))
+                }
+            }
+        }
+        let expr = parse(text).unwrap();
+        write(&expr, expr.root)
+    }
+
+    #[test]
+    fn precedence() {
+        for (text, expected) in [
+            ("-x^2", "(- (^ x 2))"),
+            ("2^-1", "(^ 2 (- 1))"),
+            ("2^3^4", "(^ 2 (^ 3 4))"),
+            ("a - b - c", "(- (- a b) c)"),
+            ("a/b*c@d", "(@ (* (/ a b) c) d)"),
+            ("a + b*c", "(+ a (* b c))"),
+            ("-a*b", "(* (- a) b)"),
+            ("a * -b", "(* a (- b))"),
+            ("a^-b*c", "(* (^ a (- b)) c)"),
+            ("W.T^2", "(^ (T W) 2)"),
+            ("f(a, b)[0, 1:].T", "(T (at (f a b) 2))"),
+            ("grad(f)(w - v)", "(grad f (- w v))"),
+            ("(a + b) * +c", "(* (+ a b) c)"),
+        ] {
+            assert_eq!(tree(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_point_at_the_place() {
+        for (text, span, expected) in [
+            ("", 0..0, "a number, a name or `(`"),
+            ("a +", 3..3, "a number, a name or `(`"),
+            ("a b", 2..3, "an operator or the end"),
+            ("(a", 2..2, "an operator or `)`"),
+            ("f(a, ", 5..5, "a number, a name or `(`"),
+            ("x.y", 2..3, "`T`, as in `W.T`"),
+            ("x[]", 2..3, "an index such as `0` or `1:3`"),
+            ("x(1)(2)", 4..5, "an operator such as `*`"),
+            ("grad(f)", 7..7, "the point, as in `grad(f)(w)`"),
+            ("grad(f + g)(w)", 7..8, "`grad(f)(w)` with the name of a function"),
+            ("grad(2)(w)", 5..6, "`grad(f)(w)` with the name of a function"),
+            ("sum(x, axs=1)", 7..10, "`axis=` once"),
+            ("a >= b", 2..4, "an expression without `>=` and `<=`"),
+            ("a = b", 2..3, "an operator or the end"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert_eq!(
+                (error.span, error.expected.as_deref()),
+                (span, Some(expected)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn inequalities() {
+        let inequality = parse_inequality("f(w) + 1 <= 2").unwrap();
+        assert_eq!(inequality.relation, Relation::AtMost);
+        assert_eq!(inequality.lhs.node(inequality.lhs.root).span, 0..8);
+        assert_eq!(inequality.rhs.node(inequality.rhs.root).span, 12..13);
+        assert_eq!(parse_inequality("a + b").unwrap_err().span, 5..5);
+        assert_eq!(parse_inequality("a >= b >= c").unwrap_err().span, 7..9);
+        assert_eq!(parse_inequality("(a >= b)").unwrap_err().span, 3..5);
+    }
+
+    #[test]
+    fn hostile_nesting_is_refused() {
+        for open in ["(", "-", "2^", "f("] {
+            let error = parse(&open.repeat(100_000 / open.len() - 1)).unwrap_err();
+            assert!(error.message.contains("nested"), "{open}: {error}");
+            assert_eq!(error.span.start, (MAX_NESTING + 1) * open.len());
+        }
+        let deep = format!("{}x{}", "(".repeat(MAX_NESTING), ")".repeat(MAX_NESTING));
+        assert!(parse(&deep).is_ok());
+    }
+
+    #[test]
+    fn long_chains_are_parsed_or_refused() {
+        let chain = format!("1{}", "+1".repeat(40_000));
+        assert_eq!(parse(&chain).unwrap().nodes.len(), 80_001);
+        let huge = format!("1{}", "+1".repeat(2_500_000));
+        assert!(parse(&huge).unwrap_err().message.contains("too long"));
+    }
+}

@@ -77,6 +77,8 @@ pub struct Scope {
     pub(super) model: Option<Model>,
     /// gradients at `W` that have been built
     pub(super) built: HashMap<NodeId, NodeId>,
+    /// nodes that were visited to apply definitions
+    pub(super) walked: usize,
 }
 
 impl Scope {

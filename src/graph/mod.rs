@@ -10,6 +10,7 @@ mod derivative;
 pub mod gradient;
 pub mod jvp;
 pub mod op;
+pub mod print;
 pub mod substitute;
 
 use std::collections::HashMap;

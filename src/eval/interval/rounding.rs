@@ -3,7 +3,8 @@
 //! `op_down` is at most the exact result and `op_up` at least; both equal it where it is a binary64
 //! number, outside the ranges named below. The processor's rounding mode is never touched: the
 //! operation is done to nearest, its error is found without rounding (Knuth's TwoSum; Dekker's product
-//! with Veltkamp's splitting, since a fused multiply-add is a slow library call on a baseline x86-64),
+//! with Veltkamp's splitting: without the FMA target feature a fused multiply-add is a library call, no
+//! faster where the processor has the instruction and much slower where it has not),
 //! and the result is moved to the neighbour where the sign of the error asks for it. Where the error
 //! term could itself be inexact (results below `2^-960`, factors above `2^995`) the result is moved
 //! always.
