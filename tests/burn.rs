@@ -9,6 +9,7 @@ use proxycert::burn::REWRITTEN;
 use proxycert::burn::capture::capture;
 use proxycert::burn::executor::{Backend, Executor};
 use proxycert::burn::models::{build, callable, capture_model, seeded_normals};
+use proxycert::burn::module::{parameter_blocks, with_parameters};
 use proxycert::eval::float::FloatArithmetic;
 use proxycert::eval::tensor::Evaluator;
 use proxycert::graph::op::{Binary, Input, Reduction, Unary};
@@ -554,6 +555,30 @@ fn a_model_reads_the_last_parameters() {
     assert_eq!(executor.run(&[9.0, 2.0, 1.0], None, 1).unwrap(), [vec![7.0, 9.0]]);
     let wide = graph.data([3.0, 4.0].into(), &[1, 2]);
     assert!(model(&mut graph, wide).unwrap_err().contains("[n, 1]"));
+}
+
+#[test]
+fn modules_read_a_flat_tensor() {
+    // weight (1, 2)^T stored [inputs, outputs], bias 3: at x = (4, 5): 4 + 10 + 3
+    let layer = burn::nn::LinearConfig::new(2, 1).init(&burn::tensor::Device::flex());
+    assert_eq!(
+        parameter_blocks(&layer),
+        [("weight".to_string(), vec![2, 1]), ("bias".to_string(), vec![1])]
+    );
+    let mut graph = Graph::new();
+    let w = graph.input(Input::W, 3);
+    let x = graph.data([4.0, 5.0].into(), &[1, 2]);
+    let run = |graph: &mut Graph, w: NodeId| {
+        capture(graph, &[w, x], |inputs| {
+            let layer = with_parameters(layer.clone(), inputs[0].tensor());
+            layer.forward(inputs[1].tensor::<2>())
+        })
+    };
+    let node = run(&mut graph, w).unwrap();
+    let executor = Executor::new(&graph, &[node], &[], Backend::Flex).unwrap();
+    assert_eq!(executor.run(&[1.0, 2.0, 3.0], None, 1).unwrap(), [vec![17.0]]);
+    let short = graph.slice(w, 0, 0, 1, 2);
+    assert!(run(&mut graph, short).unwrap_err().contains("shorter"));
 }
 
 #[test]

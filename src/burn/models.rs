@@ -147,8 +147,11 @@ pub fn capture_model(
     })
 }
 
+/// From a graph and a node `x` to the node `model(x)`.
+pub type Callable = Box<dyn Fn(&mut Graph, NodeId) -> Result<NodeId, String> + Send + Sync>;
+
 /// `model(x)` for the expression language, of a model whose blocks are the last of `w`, from `offset`.
-pub fn callable(model: Box<dyn Model>, offset: usize) -> crate::expr::scope::Model {
+pub fn callable(model: Box<dyn Model>, offset: usize) -> Callable {
     Box::new(move |graph, x| {
         let dimension = dimension(&*model);
         let w = graph.input(Input::W, offset + dimension);
