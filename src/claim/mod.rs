@@ -41,7 +41,7 @@ pub struct Claim {
     pub requests: Vec<GradientRequest>,
     /// definitions and their roots at `w`
     pub functions: Vec<(String, NodeId)>,
-    /// names of constants, arrays and definitions, for printing
+    /// names of arrays, blocks and definitions, for printing; scalar constants print as numbers
     pub names: Vec<(String, NodeId)>,
     /// for which points
     pub region: Region,
@@ -65,8 +65,7 @@ impl Claim {
         let mut scope = Scope::new();
         let mut names = Vec::new();
         for (name, text) in &case.constants {
-            let node = scope.add_constant(name, &text.value).map_err(place(case, text))?;
-            names.push((name.clone(), node));
+            scope.add_constant(name, &text.value).map_err(place(case, text))?;
         }
         for (name, array) in &case.data {
             let node = scope
@@ -106,6 +105,12 @@ impl Claim {
             return Err(Box::new(
                 case.fault(&case.claim.at, "the case declares no parameters"),
             ));
+        }
+        for (name, _) in &blocks {
+            // a block's name is an expression of its own; where it cannot be, it has no name in print
+            if let Ok(node) = scope.elaborate(name, Context::Definition) {
+                names.push((name.clone(), node));
+            }
         }
         let mut functions = Vec::new();
         for (name, text) in &case.define {
