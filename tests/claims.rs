@@ -209,3 +209,37 @@ fn where_f_is_undefined_nothing_is_refuted() {
         "{verdict:?}: {reason}"
     );
 }
+
+#[test]
+fn a_case_without_parameters_needs_a_model() {
+    let text = r#"{"name": "a", "parameters": {}, "define": {"f": "1"}, "claim": {"convex": {"f": "f"}},
+        "region": {"w": {"box": [0, 1]}}}"#;
+    let case =
+        Case::parse(text, "case.json", Path::new("."), false).unwrap_or_else(|error| panic!("{error}"));
+    let message = Claim::new(&case).map(|_| ()).unwrap_err().render(false);
+    assert!(message.contains("no parameters"), "{message}");
+}
+
+/// A model that Burn runs and its capture device records, against the same function written out.
+#[test]
+fn a_burn_model_is_the_function_that_it_computes() {
+    let parse = |parameters: &str, f: &str| {
+        let text = format!(
+            r#"{{"name": "a", {parameters}, "data": {{"x": [[0.5, -1], [2, 0.25]], "y": [1, -1]}}, "define": {{"f": "{f}"}},
+                "claim": {{"convex": {{"f": "f"}}}}, "region": {{"w": {{"point": [0.5, -0.25]}}, "v": {{"point": [1, 2]}}}}}}"#
+        );
+        let case =
+            Case::parse(&text, "case.json", Path::new("."), false).unwrap_or_else(|error| panic!("{error}"));
+        let claim = Claim::new(&case).unwrap_or_else(|error| panic!("{}", error.render(false)));
+        Encloser::new(&claim, IntervalArithmetic::new())
+            .over_region()
+            .slack
+    };
+    let model = parse(
+        r#""model": {"neuron": {"inputs": 2, "activation": "tanh"}}"#,
+        "mean((model(x) - y)^2)",
+    );
+    let written = parse(r#""parameters": {"theta": [2]}"#, "mean((tanh(x @ theta) - y)^2)");
+    assert!(model.width() < 1e-13 && written.width() < 1e-13);
+    assert!(model.intersection(written).is_some(), "{model:?} {written:?}");
+}
