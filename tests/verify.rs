@@ -195,6 +195,101 @@ fn a_certificate_of_another_case_is_refused() {
 }
 
 #[test]
+fn unknown_keys_are_refused_at_every_depth() {
+    for (_, _, certificate) in specimens() {
+        let original: Value = serde_json::from_str(&certificate.to_json()).unwrap();
+        let mut places = vec![String::new()];
+        objects(&original, "", &mut places);
+        for place in places.iter().filter(|place| *place != "/case/data") {
+            let mut altered = original.clone();
+            let object = altered.pointer_mut(place).unwrap().as_object_mut().unwrap();
+            object.insert("note".to_owned(), json!("proved by others, too"));
+            assert!(
+                read(&altered.to_string()).is_err(),
+                "{place} takes an unknown key"
+            );
+        }
+    }
+}
+
+/// JSON pointers of all objects.
+fn objects(value: &Value, place: &str, found: &mut Vec<String>) {
+    let inner: Vec<(String, &Value)> = match value {
+        Value::Object(object) => object.iter().map(|(key, inner)| (key.clone(), inner)).collect(),
+        Value::Array(all) => all
+            .iter()
+            .enumerate()
+            .map(|(i, inner)| (i.to_string(), inner))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => vec![],
+    };
+    for (key, inner) in inner {
+        let place = format!("{place}/{key}");
+        if inner.is_object() {
+            found.push(place.clone());
+        }
+        objects(inner, &place, found);
+    }
+}
+
+/// The reason that goes with the evidence, and the digest, as a forger writes them.
+fn forged(mut certificate: Certificate) -> String {
+    (certificate.verdict, certificate.reason) = engine::decide(&certificate.evidence, &certificate.options);
+    certificate.digest = certificate.computed_digest();
+    certificate.to_json()
+}
+
+#[test]
+fn a_larger_violation_than_there_is_is_refused() {
+    let (case, claim, certificate) = specimens().remove(0);
+    for slack in [
+        [-1e20, -2e18],
+        [-1.0, -0.5],
+        [-1e-300, -1e-301],
+        [f64::NEG_INFINITY, -1.0],
+    ] {
+        let mut larger = certificate.clone();
+        larger.evidence.witness.as_mut().unwrap().slack = slack;
+        let reason = check(&forged(larger), &case, &claim).unwrap_err();
+        assert!(reason.contains("enclosure"), "{reason}");
+    }
+}
+
+#[test]
+fn forged_options_and_comparisons_are_refused() {
+    let (case, claim, certificate) = specimens().remove(2);
+    let change: [fn(&mut Certificate); 5] = [
+        |forged| forged.options.starts = 0,
+        |forged| forged.options.confidence = 0.999,
+        |forged| forged.options.samples = 0,
+        |forged| forged.cross_checks.slack += 1e-3,
+        |forged| forged.cross_checks.points += 1,
+    ];
+    for (number, change) in change.iter().enumerate() {
+        let mut altered = certificate.clone();
+        change(&mut altered);
+        assert!(check(&forged(altered), &case, &claim).is_err(), "{number}");
+    }
+    let (case, claim, certificate) = specimens().remove(1);
+    let mut altered = certificate.clone();
+    let low = altered.evidence.region_bound.slack[0];
+    altered.evidence.region_bound.slack[1] = low;
+    check(&forged(altered), &case, &claim).unwrap_err();
+}
+
+/// An enclosure may reach beyond binary64 and is still read and checked.
+#[test]
+fn an_overflowing_violation_is_verified() {
+    let (case, claim) = case(
+        r#"{"inequality": "-exp(1000 + x[0]) >= 0"}"#,
+        r#"{"w": {"box": [0, 1]}}"#,
+    );
+    let certificate = certify(&case, &claim);
+    assert_eq!(certificate.verdict, Verdict::Refuted, "{}", certificate.reason);
+    check(&certificate.to_json(), &case, &claim).unwrap();
+}
+
+#[test]
 fn a_witness_outside_the_region_or_without_a_violation_is_refused() {
     let (case, claim, certificate) = specimens().remove(0);
     // f = x^2 + y^2 - 0.1 x: at (3, 0) outside the box; at (1, 1) not negative; on the region's edge none

@@ -64,3 +64,22 @@ pub mod option {
             .transpose()
     }
 }
+
+/// The same for both ends of an interval.
+pub mod pair {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, Written, read, write};
+
+    /// For `#[serde(with = "...")]` on `[f64; 2]`.
+    pub fn serialize<S: Serializer>(ends: &[f64; 2], serializer: S) -> Result<S::Ok, S::Error> {
+        ends.map(write).serialize(serializer)
+    }
+
+    /// For `#[serde(with = "...")]` on `[f64; 2]`.
+    ///
+    /// # Errors
+    /// When an end is neither a number nor one of the three words.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[f64; 2], D::Error> {
+        let [lo, hi] = <[Written; 2]>::deserialize(deserializer)?;
+        Ok([read(lo)?, read(hi)?])
+    }
+}

@@ -8,6 +8,7 @@ use dashu_ratio::RBig;
 
 use super::{Certificate, FORMAT, VERSION, case_record};
 use crate::case::Case;
+use crate::case::read::SAMPLES;
 use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::engine::enclose::Encloser;
@@ -15,7 +16,7 @@ use crate::engine::search::{Witness, read_point};
 use crate::engine::{self, Failure, INTERVAL_BOUND, Progress, Verdict};
 use crate::eval::RigorousArithmetic;
 use crate::eval::checker::CheckerArithmetic;
-use crate::graph::op::Input;
+use crate::graph::op::{Input, Unary};
 
 /// Recomputed binary64 statistics may differ by this, relative to the larger: another processor may
 /// round a matrix product otherwise.
@@ -99,8 +100,14 @@ pub fn verify(
     if certificate.options.tolerance != engine::tolerance(claim) {
         return refuse("its `options.tolerance` is not that of the case");
     }
-    if !(certificate.options.confidence > 0.0 && certificate.options.confidence < 1.0) {
-        return refuse("its `options.confidence` is not between 0 and 1");
+    // samples and seed may be chosen when a certificate is made, the rest stands in the case
+    if certificate.options.confidence != case.check.confidence
+        || certificate.options.starts != case.check.starts
+    {
+        return refuse("its `options` are not those of the case");
+    }
+    if !SAMPLES.contains(&certificate.options.samples) {
+        return refuse("its `options.samples` is out of range");
     }
     if engine::decide(&certificate.evidence, &certificate.options)
         != (certificate.verdict, certificate.reason.clone())
@@ -141,21 +148,24 @@ fn verify_witness(claim: &Claim, witness: &Witness) -> Result<String, Refusal> {
     }
     let [lo, hi] = witness.slack;
     let exact = |x: f64| RBig::try_from(x).ok();
-    let Some((lo, hi)) = exact(lo).zip(exact(hi)) else {
-        return refuse("the enclosure of the slack at the witness is not finite");
-    };
-    // both enclose the slack, so they overlap; and the written one is below 0
-    let overlaps = !encloser.arithmetic().below(&enclosed.slack, &lo)
-        && !encloser.arithmetic().at_least(&enclosed.slack, &above(&hi));
-    if lo > hi || hi >= RBig::ZERO || !overlaps {
+    // an end that is not finite is minus infinity
+    let below = hi < 0.0 && lo <= hi && hi.is_finite();
+    if !(below && meets(encloser.arithmetic(), &enclosed.slack, exact(lo), exact(hi))) {
         return refuse("the enclosure of the slack at the witness is not what the checker finds");
     }
     Ok("the witness lies in the region and its slack is below 0, recomputed in multiprecision".to_owned())
 }
 
-/// A number a little above.
-fn above(x: &RBig) -> RBig {
-    x + RBig::from(1) / RBig::from(1u64 << 60) * (RBig::ONE + x * x)
+/// Whether an enclosure and the numbers from `lo` to `hi` (all on a side where there is no end) have
+/// one in common, as two enclosures of the same number do.
+fn meets<A: RigorousArithmetic>(
+    arithmetic: &mut A,
+    x: &A::Value,
+    lo: Option<RBig>,
+    hi: Option<RBig>,
+) -> bool {
+    let mirrored = arithmetic.unary(Unary::Neg, x);
+    !lo.is_some_and(|lo| arithmetic.below(x, &lo)) && !hi.is_some_and(|hi| arithmetic.below(&mirrored, &-hi))
 }
 
 /// Recomputes a proof in the checker arithmetic; a rule that is not known is refused.
@@ -179,10 +189,13 @@ fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refu
     if !encloser.arithmetic().at_least(&enclosed.slack, &floor) {
         return refuse("the bound on the slack over the region is below minus the tolerance");
     }
-    let written = bound.slack[0].and_then(|lo| RBig::try_from(lo).ok());
-    let plausible =
-        written.is_some_and(|lo| lo >= floor && encloser.arithmetic().at_least(&enclosed.slack, &lo));
-    if !(bound.proves && bound.defined && plausible) {
+    let exact = |end: Option<f64>| end.and_then(|x| RBig::try_from(x).ok());
+    let [lo, hi] = bound.slack;
+    let plausible = lo <= hi.or(lo)
+        && exact(lo).is_some_and(|lo| lo >= floor && encloser.arithmetic().at_least(&enclosed.slack, &lo))
+        && meets(encloser.arithmetic(), &enclosed.slack, None, exact(hi));
+    let jumps_hidden = bound.continuous && !enclosed.flags.continuous;
+    if !(bound.proves && bound.defined && plausible) || jumps_hidden {
         return refuse("the bound that it states is not what the checker finds");
     }
     Ok("the bound over the whole region was recomputed in multiprecision".to_owned())
@@ -204,7 +217,13 @@ fn verify_statistics(
     }
     let written = serde_json::to_value(&certificate.evidence).unwrap_or_default();
     let recomputed = serde_json::to_value(&findings.evidence).unwrap_or_default();
-    if let Some(place) = difference(&written, &recomputed, "evidence") {
+    if let Some(place) = difference(&written, &recomputed, "evidence", 0.0) {
+        return refuse(format!("`{place}` is not what the recomputation finds"));
+    }
+    let written = serde_json::to_value(&certificate.cross_checks).unwrap_or_default();
+    let recomputed = serde_json::to_value(&findings.cross_checks).unwrap_or_default();
+    // these are rounding errors themselves
+    if let Some(place) = difference(&written, &recomputed, "cross_checks", STATISTICS_TOLERANCE) {
         return refuse(format!("`{place}` is not what the recomputation finds"));
     }
     Ok(format!(
@@ -213,8 +232,8 @@ fn verify_statistics(
     ))
 }
 
-/// The first place where two JSON values differ by more than rounding.
-fn difference(a: &serde_json::Value, b: &serde_json::Value, place: &str) -> Option<String> {
+/// The first place where two JSON values differ by more than rounding, and numbers by more than `least`.
+fn difference(a: &serde_json::Value, b: &serde_json::Value, place: &str, least: f64) -> Option<String> {
     use serde_json::Value;
     match (a, b) {
         (Value::Object(a), Value::Object(b)) => {
@@ -224,7 +243,7 @@ fn difference(a: &serde_json::Value, b: &serde_json::Value, place: &str) -> Opti
             a.iter().find_map(|(key, value)| {
                 let inner = format!("{place}.{key}");
                 match b.get(key) {
-                    Some(other) => difference(value, other, &inner),
+                    Some(other) => difference(value, other, &inner, least),
                     None => Some(inner),
                 }
             })
@@ -236,11 +255,12 @@ fn difference(a: &serde_json::Value, b: &serde_json::Value, place: &str) -> Opti
             a.iter()
                 .zip(b)
                 .enumerate()
-                .find_map(|(i, (a, b))| difference(a, b, &format!("{place}[{i}]")))
+                .find_map(|(i, (a, b))| difference(a, b, &format!("{place}[{i}]"), least))
         }
         (Value::Number(x), Value::Number(y)) => {
-            let (x, y) = (x.as_f64()?, y.as_f64()?);
-            let close = (x - y).abs() <= STATISTICS_TOLERANCE * x.abs().max(y.abs());
+            let number = |x: &serde_json::Number| x.as_f64().unwrap_or(f64::NAN);
+            let (x, y) = (number(x), number(y));
+            let close = (x - y).abs() <= (STATISTICS_TOLERANCE * x.abs().max(y.abs())).max(least);
             (!close).then(|| place.to_owned())
         }
         _ => (a != b).then(|| place.to_owned()),

@@ -157,8 +157,12 @@ impl Claim {
 
         let tolerance = tolerance(case, &mut scope)?;
         let speaks_of_v = {
+            // a gradient taken at `v` may be constant: the slack is then free of `v`, its request is not
             let depends = scope.graph.depends_on(Input::V);
-            depends[slack.index()]
+            let points = scope.requests.iter().map(|request| request.point);
+            points
+                .chain([slack, reference_slack])
+                .any(|node| depends[node.index()])
         };
         let region = sets::region(case, &mut scope, &blocks, speaks_of_v)?;
         let mut claim = Claim {

@@ -17,6 +17,7 @@ const POINTS: u64 = 64;
 
 /// The largest differences found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CrossChecks {
     /// points compared
     pub points: u64,

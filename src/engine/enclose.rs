@@ -33,6 +33,8 @@ pub struct Enclosed<V> {
 pub struct Encloser<'a, A: RigorousArithmetic> {
     claim: &'a Claim,
     slack: Evaluator<A>,
+    /// functions with jumps of which a gradient is taken
+    jumping: Evaluator<A>,
     membership: Evaluator<A>,
     exact_membership: Evaluator<ExactArithmetic>,
 }
@@ -40,8 +42,15 @@ pub struct Encloser<'a, A: RigorousArithmetic> {
 impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
     /// Prepares a claim.
     pub fn new(claim: &'a Claim, arithmetic: A) -> Self {
+        let jumping: Vec<NodeId> = claim
+            .prerequisites
+            .iter()
+            .copied()
+            .filter(|root| !claim.graph.is_continuous(*root))
+            .collect();
         Encloser {
             claim,
+            jumping: Evaluator::new(&claim.graph, &jumping, arithmetic.clone()),
             slack: Evaluator::new(&claim.graph, &claim.rigorous_roots(), arithmetic.clone()),
             membership: Evaluator::new(&claim.graph, &claim.membership, arithmetic),
             exact_membership: Evaluator::new(&claim.graph, &claim.membership, ExactArithmetic),
@@ -99,7 +108,9 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
     }
 
     fn evaluate(&mut self, w: &[A::Value], v: &[A::Value]) -> Enclosed<A::Value> {
-        let flags = self.slack.run(&[(Input::W, w), (Input::V, v)]);
+        let mut flags = self.slack.run(&[(Input::W, w), (Input::V, v)]);
+        // there is no gradient at a jump of the function itself
+        flags.defined &= self.jumping.run(&[(Input::W, w), (Input::V, v)]).continuous;
         Enclosed {
             slack: self.slack.root(0)[0].clone(),
             flags,

@@ -73,6 +73,7 @@ impl Verdict {
 
 /// A bound on the slack over the whole region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RegionBound {
     /// name of the rule
     pub rule: String,
@@ -91,6 +92,7 @@ pub const INTERVAL_BOUND: &str = "interval bound on the region";
 
 /// What every engine found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// one interval evaluation over the whole region
     pub region_bound: RegionBound,

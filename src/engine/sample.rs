@@ -25,6 +25,7 @@ const BINS: usize = 32;
 
 /// What sampling found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sampling {
     /// which device and which derivative
     pub engine: String,
@@ -38,6 +39,7 @@ pub struct Sampling {
 
 /// Statistics of the uniform sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Uniform {
     /// points
     pub count: u64,
@@ -61,6 +63,7 @@ pub struct Uniform {
 
 /// A one-sided confidence bound on a share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ShareBound {
     /// how it is computed
     pub method: String,
@@ -72,6 +75,7 @@ pub struct ShareBound {
 
 /// A directed sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Directed {
     /// where the points lie
     pub points: String,
@@ -87,6 +91,7 @@ pub struct Directed {
 
 /// A point and its slack in binary64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Extreme {
     /// the slack
     #[serde(with = "crate::certificate::number")]

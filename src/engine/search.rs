@@ -25,6 +25,7 @@ const CONFIRMATIONS: usize = 64;
 
 /// What the search did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Search {
     /// starting points, the worst of the samples
     pub starts: u64,
@@ -43,6 +44,7 @@ pub struct Search {
 
 /// A confirmed violation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Witness {
     /// coordinates of `w`, exact decimals or fractions; absent when the claim fixes it
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -51,6 +53,7 @@ pub struct Witness {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub v: Vec<String>,
     /// interval enclosure of the slack there, wholly below 0
+    #[serde(with = "crate::certificate::number::pair")]
     pub slack: [f64; 2],
 }
 

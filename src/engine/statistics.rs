@@ -21,6 +21,7 @@ pub fn clopper_pearson_upper(hits: u64, count: u64, confidence: f64) -> f64 {
 
 /// A quantile of the sample.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Quantile {
     /// share of the sample at or below
     pub share: f64,
@@ -31,6 +32,7 @@ pub struct Quantile {
 
 /// Counts over bins of equal width.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Histogram {
     /// left end of the first bin
     #[serde(with = "crate::certificate::number")]

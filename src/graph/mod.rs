@@ -164,6 +164,14 @@ impl Graph {
         needed
     }
 
+    /// Whether every operation that the node needs is continuous.
+    pub fn is_continuous(&self, root: NodeId) -> bool {
+        let needed = self.reachable(&[root]);
+        self.ids()
+            .take(needed.len())
+            .all(|id| !needed[id.index()] || self.node(id).op.row().continuous)
+    }
+
     /// For each node of the arena, whether it depends on `input`.
     pub fn depends_on(&self, input: Input) -> Vec<bool> {
         let mut depends = vec![false; self.nodes.len()];
