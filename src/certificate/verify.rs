@@ -8,6 +8,7 @@ use dashu_ratio::RBig;
 
 use super::{Certificate, FORMAT, VERSION, case_record};
 use crate::case::Case;
+use crate::case::read::{SAMPLES, STARTS};
 use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::engine::enclose::Encloser;
@@ -101,6 +102,10 @@ pub fn verify(
     }
     if !(certificate.options.confidence > 0.0 && certificate.options.confidence < 1.0) {
         return refuse("its `options.confidence` is not between 0 and 1");
+    }
+    // what no case may ask for is not computed for a certificate either
+    if !SAMPLES.contains(&certificate.options.samples) || !STARTS.contains(&certificate.options.starts) {
+        return refuse("its `options` ask for more, or less, than a case may");
     }
     if engine::decide(&certificate.evidence, &certificate.options)
         != (certificate.verdict, certificate.reason.clone())
