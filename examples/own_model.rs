@@ -1,5 +1,5 @@
-//! A claim about a network of one's own, written with Burn: the module is captured into a graph, and
-//! an inequality about its gradient is sampled.
+//! A claim about a network of one's own, written with Burn: the module is captured into a graph, and a
+//! case makes a claim about it as about any other function.
 //!
 //! The claim (after Frei, Cao, Gu 2021): for a hidden layer of leaky ReLUs with slope `gamma` on data
 //! with margin `m` along a unit vector `u`, outer weights `a` of norm 1, `V = u a^T`, `c = gamma m`
@@ -7,23 +7,39 @@
 //!
 //! Run with `cargo run --example own_model`.
 
+use std::path::Path;
+
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{DType, Device, Tensor, activation};
-use proxycert::burn::capture::capture;
-use proxycert::burn::executor::{Backend, Executor};
+use proxycert::burn::models::Model;
 use proxycert::burn::module::{parameter_blocks, with_parameters};
-use proxycert::graph::op::{Input, Unary};
-use proxycert::graph::{GradientRequest, Graph};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use proxycert::case::Case;
+use proxycert::certificate::Certificate;
+use proxycert::claim::Claim;
+use proxycert::engine::{self, Options, Silent};
 
+/// The slope 1/4 and the outer weights 1/2 are exact in binary64, and so in the claim.
 const SLOPE: f64 = 0.25;
-const MARGIN: f64 = 0.5;
 const OUTER: [f64; 4] = [0.5, -0.5, 0.5, -0.5];
-/// Points and labels: `y u.x >= MARGIN` for `u = (1, 0)`.
-const POINTS: [f64; 8] = [0.5, 1.0, 1.25, -2.0, -0.75, 0.5, -1.0, -1.5];
-const LABELS: [f64; 4] = [1.0, 1.0, -1.0, -1.0];
+
+/// The labels have margin 1/2 along u = (1, 0). The comparator s V is written out, since the block of
+/// the module is called `hidden_weight` and has shape [2, 4].
+const CASE: &str = r#"{
+  "name": "own-model",
+  "title": "Leaky-relu hidden layer written with Burn on four separable points",
+  "source": {"work": "Frei, Cao, Gu 2021", "where": "one hidden layer, separable data"},
+  "constants": {"s": 4, "gamma": "1/4", "m": "1/2", "c": "gamma*m"},
+  "data": {
+    "x": [[0.5, 1.0], [1.25, -2.0], [-0.75, 0.5], [-1.0, -1.5]],
+    "y": [1, 1, -1, -1],
+    "V": [[0.5, -0.5, 0.5, -0.5], [0, 0, 0, 0]]
+  },
+  "parameters": {},
+  "define": {"f": "mean(softplus(-y * model(x)))"},
+  "claim": {"proxy_convexity": {"f": "f", "g": "f", "h": "log(1 + exp(-s*c))"}},
+  "region": {"w": {"box": [-3, 3]}, "v": {"point": "s * V"}}
+}"#;
 
 #[derive(Module, Debug)]
 struct Network {
@@ -32,73 +48,47 @@ struct Network {
 
 impl Network {
     /// `N(x; W) = sum_j a_j leaky_relu(w_j . x)`, as a column.
-    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+    fn predict(&self, x: Tensor<2>) -> Tensor<2> {
         let outer = Tensor::<1>::from_data(OUTER, (&x.device(), DType::F64)).reshape([4, 1]);
         activation::leaky_relu(self.hidden.forward(x), SLOPE).matmul(outer)
     }
 }
 
-fn main() -> Result<(), String> {
-    let network = Network {
-        hidden: LinearConfig::new(2, 4).with_bias(false).init(&Device::flex()),
+/// The module as a function of its parameters, which is what a claim is about.
+struct Trained(Network);
+
+impl Model for Trained {
+    fn blocks(&self) -> Vec<(String, Vec<usize>)> {
+        parameter_blocks(&self.0)
+            .into_iter()
+            .map(|(name, shape)| (name.replace('.', "_"), shape))
+            .collect()
+    }
+
+    fn inputs(&self) -> usize {
+        2
+    }
+
+    fn forward(&self, parameters: Tensor<1>, x: Tensor<2>) -> Tensor<2> {
+        with_parameters(self.0.clone(), parameters).predict(x)
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let hidden = LinearConfig::new(2, 4).with_bias(false).init(&Device::flex());
+    let model = Trained(Network { hidden });
+    let case = Case::parse(CASE, "own_model.json", Path::new("."), false)?;
+    let claim = Claim::with_model(&case, Box::new(model)).map_err(|fault| fault.render(false))?;
+    let options = Options {
+        samples: case.check.samples,
+        seed: case.check.seed,
+        confidence: case.check.confidence,
+        tolerance: engine::tolerance(&claim),
+        starts: case.check.starts,
     };
-    for (name, shape) in parameter_blocks(&network) {
-        println!("parameters: {name} {shape:?}");
-    }
-
-    // f as a graph: Burn runs once, on its capture device
-    let mut graph = Graph::new();
-    let w = graph.input(Input::W, 8);
-    let x = graph.data(POINTS.into(), &[4, 2]);
-    let loss = capture(&mut graph, &[w, x], |inputs| {
-        let network = with_parameters(network.clone(), inputs[0].tensor());
-        let labels = Tensor::<1>::from_data(LABELS, (&inputs[0].tensor::<1>().device(), DType::F64));
-        let margins = network.forward(inputs[1].tensor()) * labels.reshape([4, 1]);
-        -activation::log_sigmoid(margins).mean()
-    })?;
-    let f = graph.reshape(loss, &[]);
-
-    // the slack: left side minus right side, with s = 4; the gradient comes from Burn's autodiff
-    let gradient = graph.input(Input::Gradient(0), 8);
-    let comparator: Vec<f64> = OUTER.iter().map(|a| 4.0 * a).chain([0.0; 4]).collect();
-    let comparator = graph.data(comparator.into(), &[8]);
-    let difference = graph.sub(w, comparator);
-    let left = graph.dot(gradient, difference);
-    let exponent = graph.data([4.0 * SLOPE * MARGIN].into(), &[1]);
-    let exponent = graph.reshape(exponent, &[]);
-    let log_sigmoid = graph.unary(Unary::LogSigmoid, exponent);
-    let right = graph.add(f, log_sigmoid);
-    let slack = graph.sub(left, right);
-
-    let executor = Executor::new(
-        &graph,
-        &[slack],
-        &[GradientRequest {
-            function: f,
-            point: w,
-        }],
-        Backend::Flex,
-    )?;
-    let mut random = ChaCha8Rng::seed_from_u64(0);
-    let mut uniform = || 6.0 * ((random.next_u64() >> 11) as f64 / (1u64 << 53) as f64) - 3.0;
-    let (batches, batch) = (100, 128);
-    let mut smallest = f64::INFINITY;
-    for _ in 0..batches {
-        let points: Vec<f64> = (0..8 * batch).map(|_| uniform()).collect();
-        let slacks = executor.run(&points, None, batch)?.concat();
-        smallest = slacks.into_iter().fold(smallest, f64::min);
-    }
-    println!(
-        "{} points in [-3, 3]^8, smallest slack {smallest:.6}",
-        batches * batch
-    );
-    println!(
-        "{}",
-        if smallest >= 0.0 {
-            "no violation found"
-        } else {
-            "the claim looks false"
-        }
-    );
+    let findings = engine::run(&claim, &options, &Silent).map_err(|failure| format!("{failure:?}"))?;
+    let certificate = Certificate::new(&case, &claim, options, findings, 0.0);
+    println!("{}", certificate.statement.words);
+    println!("{}: {}", certificate.verdict.word(), certificate.reason);
     Ok(())
 }

@@ -199,7 +199,6 @@ fn names() {
 #[test]
 fn parameters() {
     let texts = [
-        "{}",
         "[2, 3]",
         r#"{"a": 2}"#,
         r#"{"a": [0]}"#,

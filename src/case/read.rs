@@ -105,9 +105,9 @@ impl Case {
         )?;
         let parameters = parameters(case.get("parameters"))?;
         let model = case.get("model").map(model).transpose()?;
-        if parameters.is_empty() && model.is_none() {
-            let place = case.get("parameters").unwrap_or(document.root());
-            let fault = place.fault("the case has no parameters");
+        // an empty `parameters` leaves them to a model that a program adds; see `Claim::with_model`
+        if case.get("parameters").is_none() && model.is_none() {
+            let fault = document.root().fault("the case has no parameters");
             return Err(fault
                 .expected("`parameters` with a shape for each block, or a `model`")
                 .into());

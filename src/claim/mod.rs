@@ -12,7 +12,7 @@ pub mod statement;
 
 use dashu_ratio::RBig;
 
-use crate::burn::models;
+use crate::burn::models::{self, Model};
 use crate::case::{Case, Text};
 use crate::diagnostic::Diagnostic;
 use crate::eval::exact::exact_values;
@@ -42,7 +42,7 @@ pub struct Claim {
     pub requests: Vec<GradientRequest>,
     /// definitions and their roots at `w`
     pub functions: Vec<(String, NodeId)>,
-    /// names of constants, arrays and definitions, for printing
+    /// names of arrays, blocks and definitions, for printing; scalar constants print as numbers
     pub names: Vec<(String, NodeId)>,
     /// for which points
     pub region: Region,
@@ -63,11 +63,33 @@ impl Claim {
     /// # Errors
     /// A diagnostic that points at the place where an expression, a shape or a region does not fit.
     pub fn new(case: &Case) -> Result<Claim, Box<Diagnostic>> {
+        let model = match &case.model {
+            None => None,
+            Some(spec) => Some(
+                models::build(&spec.value.kind, &spec.value.options).map_err(|error| {
+                    let at = case.model_option(&error.path).unwrap_or_else(|| spec.at.clone());
+                    case.fault(&at, error.message)
+                })?,
+            ),
+        };
+        Claim::build(case, model)
+    }
+
+    /// The same for a model of one's own, written with Burn, which the case calls as `model(x)` and
+    /// does not declare. The case's digest does not cover such a model: who verifies the certificate
+    /// must hold the same program.
+    ///
+    /// # Errors
+    /// Those of [`Claim::new`].
+    pub fn with_model(case: &Case, model: Box<dyn Model>) -> Result<Claim, Box<Diagnostic>> {
+        Claim::build(case, Some(model))
+    }
+
+    fn build(case: &Case, model: Option<Box<dyn Model>>) -> Result<Claim, Box<Diagnostic>> {
         let mut scope = Scope::new();
         let mut names = Vec::new();
         for (name, text) in &case.constants {
-            let node = scope.add_constant(name, &text.value).map_err(place(case, text))?;
-            names.push((name.clone(), node));
+            scope.add_constant(name, &text.value).map_err(place(case, text))?;
         }
         for (name, array) in &case.data {
             let node = scope
@@ -82,18 +104,12 @@ impl Claim {
                 .map_err(|error| case.fault(&shape.at, error.message))?;
             blocks.push((name.clone(), shape.value.clone()));
         }
-        if let Some(spec) = &case.model {
-            let model = models::build(&spec.value.kind, &spec.value.options).map_err(|error| {
-                let at = case.model_option(&error.path).unwrap_or_else(|| spec.at.clone());
-                case.fault(&at, error.message)
-            })?;
+        if let Some(model) = model {
+            let at = case.model.as_ref().map_or(&case.claim.at, |spec| &spec.at);
             let offset = scope.dimension;
             for (name, shape) in model.blocks() {
                 scope.add_block(&name, &shape).map_err(|error| {
-                    case.fault(
-                        &spec.at,
-                        format!("block `{name}` of the model: {}", error.message),
-                    )
+                    case.fault(at, format!("block `{name}` of the model: {}", error.message))
                 })?;
                 blocks.push((name, shape));
             }
@@ -104,9 +120,17 @@ impl Claim {
             .extend(case.define.keys().chain(case.constants.keys()).cloned());
         let dimension = scope.dimension;
         if dimension == 0 {
+            let expected = "`parameters` with a shape for each block, or a `model`";
             return Err(Box::new(
-                case.fault(&case.claim.at, "the case declares no parameters"),
+                case.fault(&case.claim.at, "the case declares no parameters")
+                    .expected(expected),
             ));
+        }
+        for (name, _) in &blocks {
+            // a block's name is an expression of its own; where it cannot be, it has no name in print
+            if let Ok(node) = scope.elaborate(name, Context::Definition) {
+                names.push((name.clone(), node));
+            }
         }
         let mut functions = Vec::new();
         for (name, text) in &case.define {

@@ -467,8 +467,8 @@ mod tests {
         let negative = graph.neg(w);
         let v = graph.input(Input::V, 1);
         let product = graph.mul(negative, v);
-        let root = graph.neg(product);
-        assert_eq!(unicode(&graph, root, &HashMap::new()), "-(-w · v)");
+        let root = graph.sub(v, product);
+        assert_eq!(unicode(&graph, root, &HashMap::new()), "v - (-w · v)");
     }
 
     #[test]

@@ -87,10 +87,22 @@ def pl(f, mu, f_star=0.0):
     return slack
 
 
+def bounded(f, bound):
+    """bound - |grad f|."""
+
+    def slack(w):
+        norm = jnp.sqrt(jnp.sum(jax.grad(f)(w) ** 2))
+        return bound - norm, bound + norm
+
+    return slack
+
+
 def slack_of(name, data):
     X, y, a = data.get("X"), data.get("y"), data.get("a")
-    if name in ("iris-logistic", "iris-logistic-strongly-convex"):
+    if name.startswith("iris-logistic"):
         f = lambda w: jnp.mean(jnp.log1p(jnp.exp(-y * (X[:, 0] * w[0] + X[:, 1] * w[1] + w[2]))))
+        if "lipschitz" in name:
+            return bounded(f, 1 if "small" in name else 5)
         return pair(f) if name == "iris-logistic" else strongly(f, 0.1)
     if name.startswith("iris-softmax"):
         labels = jnp.stack([data["setosa"], data["versicolor"], data["virginica"]], 1)
