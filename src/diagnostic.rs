@@ -211,7 +211,7 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 }
 
 /// A character as a terminal may see it: no control, no invisible and no direction characters.
-fn push_escaped(out: &mut String, c: char) {
+pub fn push_escaped(out: &mut String, c: char) {
     match c {
         '\t' => out.push(' '),
         '\u{feff}'
@@ -225,8 +225,8 @@ fn push_escaped(out: &mut String, c: char) {
     }
 }
 
-/// A text of one line that is printed whole, safe for a terminal.
-fn escape(text: &str) -> String {
+/// A text of one line as a terminal may see it, cut where it is endless.
+pub fn escape(text: &str) -> String {
     let mut out = String::new();
     for (i, c) in text.chars().enumerate() {
         if i == LONGEST {

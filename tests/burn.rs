@@ -590,7 +590,12 @@ fn wrong_options_are_located() {
     assert_eq!(path("linear", r#"{"inputs": 1e30}"#), "inputs");
     assert_eq!(path("linear", r#"{"inputs": 2, "speed": 1}"#), "speed");
     assert_eq!(path("linear", r#"{"inputs": 2, "bias": 1}"#), "bias");
-    assert_eq!(path("linear", r#"{"inputs": 10000000, "outputs": 10000000}"#), "");
+    assert_eq!(path("linear", r#"{"inputs": 1000000, "outputs": 1000000}"#), "");
+    let deep = format!(
+        r#"{{"inputs": 1, "activation": "tanh", "widths": [{}1]}}"#,
+        "1, ".repeat(1000)
+    );
+    assert_eq!(path("mlp", &deep), "widths");
     assert_eq!(path("neuron", r#"{"inputs": 2}"#), "activation");
     assert_eq!(
         path("neuron", r#"{"inputs": 2, "activation": "swish"}"#),

@@ -221,3 +221,84 @@ fn explain_shows_the_claim() {
         });
     }
 }
+
+#[test]
+fn a_slack_whose_terms_cancel_is_certified() {
+    // f is 0: our slack is 0 and free of v, the one with Burn's gradient still speaks of v
+    let project = Project::new();
+    project.write(
+        "case.json",
+        &case(CONVEX).replace("x[0]^2", "exp(x[0]) - exp(x[0])"),
+    );
+    let output = project.run(&["certify", "case.json", "--require", "proved"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_devices_are_neither_read_nor_replaced() {
+    use std::os::unix::fs::FileTypeExt;
+    let project = Project::new();
+    project.write("case.json", &case(BOUNDED));
+    let made = Command::new("mkfifo")
+        .arg(project.folder.path().join("pipe"))
+        .status();
+    if made.is_ok_and(|status| status.success()) {
+        project.write(
+            "reads.json",
+            &case(BOUNDED).replacen('{', r#"{"data": {"a": {"csv": "pipe", "columns": ["a"]}}, "#, 1),
+        );
+        for arguments in [
+            &["certify", "pipe"] as &[&str],
+            &["certify", "reads.json"],
+            &["verify", "pipe", "--case", "case.json"],
+        ] {
+            let output = project.run(arguments);
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+            assert!(
+                text(&output.stderr).contains("a pipe or a device"),
+                "{arguments:?}"
+            );
+        }
+    }
+    // through a link, so that even a wrong program run by root would leave the device alone
+    let link = project.folder.path().join("null");
+    std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+    let output = project.run(&["certify", "case.json", "-o", "null"]);
+    assert_eq!(output.status.code(), Some(0));
+    let kind = std::fs::metadata(&link).unwrap().file_type();
+    assert!(kind.is_char_device());
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_known_before_the_run() {
+    let project = Project::new();
+    let written = project.write("case.json", &case(BOUNDED));
+    std::fs::create_dir(project.folder.path().join("folder")).unwrap();
+    for (path, code, words) in [
+        ("folder", 4, "is a directory"),
+        ("missing/out.json", 4, "not found"),
+        ("case.json", 2, "is the case itself"),
+    ] {
+        let output = project.run(&["certify", "case.json", "-o", path]);
+        assert_eq!(output.status.code(), Some(code), "{path}");
+        let shown = text(&output.stderr);
+        assert!(shown.contains(words) && !shown.contains("proved"), "{shown}");
+    }
+    assert_eq!(std::fs::read_to_string(written).unwrap(), case(BOUNDED));
+    assert_eq!(std::fs::read_dir(project.folder.path()).unwrap().count(), 2);
+}
+
+#[test]
+fn the_text_of_a_case_does_not_command_the_terminal() {
+    let project = Project::new();
+    let titled = case(BOUNDED).replacen('{', r#"{"title": "\u001b[31m\u202ered", "#, 1);
+    project.write("case.json", &titled);
+    for command in ["certify", "explain"] {
+        let output = project
+            .run(&[command, "case.json", "-o", "out.json"][..if command == "certify" { 4 } else { 2 }]);
+        let shown = text(&output.stderr) + &text(&output.stdout);
+        assert!(shown.contains(r"\u{1b}[31m\u{202e}red"), "{shown}");
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'));
+    }
+}

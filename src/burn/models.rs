@@ -21,7 +21,9 @@ use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
 
 /// Largest number of entries of all blocks of a model together.
-pub const MAX_PARAMETERS: usize = 10_000_000;
+pub const MAX_PARAMETERS: usize = 1_000_000;
+/// Most hidden layers of a network.
+pub const MAX_LAYERS: usize = 1_000;
 
 /// What is wrong with the options of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -350,6 +352,12 @@ fn mlp(options: &mut Options) -> Result<Layers, ModelError> {
     };
     if layers.residual && layers.widths.windows(2).any(|pair| pair[0] != pair[1]) {
         return error("widths", "a residual network has hidden layers of one width");
+    }
+    if layers.widths.len() > MAX_LAYERS {
+        return error(
+            "widths",
+            format!("a network has at most {MAX_LAYERS} hidden layers"),
+        );
     }
     layers.widths.push(options.size("outputs", Some(1))?);
     let blocks = layers.all_blocks();

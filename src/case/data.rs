@@ -19,7 +19,7 @@ use super::{Array, SourceFile, generate};
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::Result;
 
-/// Most entries of one array.
+/// Most entries of one array, and of all arrays of a case together.
 pub const MAX_ENTRIES: usize = 1 << 24;
 /// Largest CSV file, in bytes.
 pub const MAX_CSV_BYTES: u64 = 256 << 20;
@@ -42,8 +42,15 @@ pub struct Folder {
 pub(super) fn read(value: Option<Value<'_>>, folder: &Folder) -> Result<IndexMap<String, Array>> {
     let mut arrays = IndexMap::new();
     let Some(value) = value else { return Ok(arrays) };
+    let mut total = 0;
     for Member { name, value, .. } in members(value, "an array for each name")? {
         let array = array(value, folder, &arrays)?;
+        total += array.values.len();
+        if total > MAX_ENTRIES {
+            let fault = value.fault(format!("the arrays up to this one have {total} entries"));
+            let expected = format!("at most {MAX_ENTRIES} entries in all arrays together");
+            return Err(fault.expected(expected).into());
+        }
         arrays.insert(name, array);
     }
     Ok(arrays)

@@ -16,12 +16,19 @@ use crate::error::{Error, Result};
 pub const MAX_RANK: usize = 8;
 
 /// The bytes of a file of at most `limit` bytes, or why they cannot be had.
-pub(super) fn read_limited(path: &Path, limit: u64) -> std::result::Result<Vec<u8>, String> {
+pub(crate) fn read_limited(path: &Path, limit: u64) -> std::result::Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+    // looked at first: opening a pipe that nobody writes to would wait for ever
+    let kind = std::fs::metadata(path)
+        .map_err(|error| error.to_string())?
+        .file_type();
+    if kind.is_dir() {
         return Err("a folder stands where a file was expected".into());
     }
+    if !kind.is_file() {
+        return Err("a pipe or a device stands where a file was expected".into());
+    }
+    let file = File::open(path).map_err(|error| error.to_string())?;
     file.take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
@@ -38,7 +45,7 @@ pub(super) fn too_large(limit: u64) -> String {
 }
 
 /// UTF-8 text of a file, or a fault at the first byte that is none.
-pub(super) fn decode(bytes: Vec<u8>, name: &str) -> Result<String> {
+pub(crate) fn decode(bytes: Vec<u8>, name: &str) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
+pub(crate) use fields::{decode, read_limited};
 
 pub mod data;
 pub mod digest;
@@ -64,7 +65,7 @@ pub const RESERVED: &[&str] = &[
 ];
 
 /// Largest number of parameters in all blocks together.
-pub const MAX_PARAMETERS: usize = 10_000_000;
+pub const MAX_PARAMETERS: usize = 1_000_000;
 
 /// A file that diagnostics point into.
 #[derive(Debug)]

@@ -54,7 +54,7 @@ pub(super) const CHECK_KEYS: &[&str] = &[
 pub(crate) const SAMPLES: RangeInclusive<u64> = 1..=10_000_000_000;
 pub(super) const SEED: RangeInclusive<u64> = 0..=u64::MAX;
 pub(super) const MAX_BOXES: RangeInclusive<u64> = 0..=1_000_000_000_000;
-pub(super) const STARTS: RangeInclusive<u64> = 0..=1_000_000;
+pub(crate) const STARTS: RangeInclusive<u64> = 0..=1_000_000;
 
 impl Case {
     /// Reads the case at `path`. CSV files must lie in its folder unless `allow_outside`.

@@ -16,7 +16,8 @@ use crate::burn::models::{self, Model};
 use crate::case::{Case, Text};
 use crate::diagnostic::Diagnostic;
 use crate::eval::exact::exact_values;
-use crate::expr::{Context, ExprError, Gradients, Scope};
+use crate::expr::elaborate::too_large;
+use crate::expr::{Context, ExprError, Gradients, MAX_TOTAL_ENTRIES, Scope};
 use crate::graph::op::Input;
 use crate::graph::{GradientRequest, Graph, NodeId};
 use region::{Region, Set};
@@ -155,9 +156,13 @@ impl Claim {
             })
             .collect();
 
+        // derivatives of the claim are built after its expressions
+        if scope.graph.entries() > MAX_TOTAL_ENTRIES {
+            return Err(Box::new(case.fault(&case.claim.at, too_large())));
+        }
         let tolerance = tolerance(case, &mut scope)?;
+        // as written: our own slack may have lost a term that cancels, the reference has it still
         let speaks_of_v = {
-            // a gradient taken at `v` may be constant: the slack is then free of `v`, its request is not
             let depends = scope.graph.depends_on(Input::V);
             let points = scope.requests.iter().map(|request| request.point);
             points

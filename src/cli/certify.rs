@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use super::output::Printer;
 use super::{CaseFile, engine_error, load};
 use crate::certificate::Certificate;
+use crate::diagnostic::Diagnostic;
 use crate::engine::{self, Options, Verdict};
 use crate::error::Error;
 
@@ -47,6 +48,15 @@ impl Certify {
         let silent = Printer::new(true);
         let printer = if self.json { &silent } else { printer };
         let (case, claim) = load(&self.file.case, &self.file.access)?;
+        if let Some(path) = &self.output {
+            if let (Ok(output), Ok(input)) = (path.canonicalize(), self.file.case.canonicalize())
+                && output == input
+            {
+                let message = format!("--output {} is the case itself", path.display());
+                return Err(Diagnostic::new(message).into());
+            }
+            printer.writable(path)?;
+        }
         let options = Options {
             samples: self.samples.unwrap_or(case.check.samples),
             seed: self.seed.unwrap_or(case.check.seed),

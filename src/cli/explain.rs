@@ -1,13 +1,13 @@
 //! `explain`: what a case claims, in mathematics, and what each engine would do.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 
 use super::output::Printer;
 use super::{CaseFile, load};
 use crate::case::Case;
 use crate::claim::Claim;
 use crate::claim::statement::statement;
+use crate::diagnostic::push_escaped;
 use crate::engine::points::{Draw, Points};
 use crate::error::Error;
 use crate::graph::op::Input;
@@ -35,7 +35,10 @@ impl Explain {
 fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
     let mut out = String::new();
     let mut line = |text: &str| {
-        let _ = writeln!(out, "{text}");
+        for line in text.split('\n') {
+            line.chars().for_each(|c| push_escaped(&mut out, c));
+            out.push('\n');
+        }
     };
     let stated = statement(case, claim);
     line(&format!("{}: {}", case.name, case.title));

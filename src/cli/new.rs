@@ -18,7 +18,7 @@ pub struct New {
 impl New {
     /// Runs it.
     pub fn run(self, printer: &Printer) -> Result<u8, Error> {
-        if self.path.exists() {
+        if self.path.symlink_metadata().is_ok() {
             let message = format!("{} exists already", self.path.display());
             return Err(crate::diagnostic::Diagnostic::new(message).into());
         }

@@ -1,12 +1,15 @@
 //! The one printer: results to standard output, words and progress to standard error, files written
 //! to a temporary name and renamed.
 
+use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tempfile::NamedTempFile;
 
+use crate::diagnostic::escape;
 use crate::engine::{Progress, Verdict};
 use crate::error::Error;
 
@@ -32,8 +35,13 @@ impl Printer {
         let _ = writeln!(io::stderr(), "{}", error.render(self.color));
     }
 
-    /// A line for people, to standard error.
+    /// A line for people, to standard error. It may quote the case: control characters are escaped,
+    /// and an endless line is cut.
     pub fn note(&self, line: &str) {
+        self.line(&escape(line));
+    }
+
+    fn line(&self, line: &str) {
         if !self.quiet {
             let _ = writeln!(io::stderr(), "{line}");
         }
@@ -48,10 +56,11 @@ impl Printer {
             Verdict::Undecided => "33",
         };
         let word = verdict.word();
+        let reason = escape(reason);
         if self.color {
-            self.note(&format!("\u{1b}[1;{code}m{word}\u{1b}[0m: {reason}"));
+            self.line(&format!("\u{1b}[1;{code}m{word}\u{1b}[0m: {reason}"));
         } else {
-            self.note(&format!("{word}: {reason}"));
+            self.line(&format!("{word}: {reason}"));
         }
     }
 
@@ -69,14 +78,19 @@ impl Printer {
         }
     }
 
-    /// A file, whole or not at all.
+    /// A file, whole or not at all. A device or a pipe is written to, not replaced, and a link goes
+    /// on pointing where it points.
     pub fn file(&self, path: &Path, text: &str) -> Result<(), Error> {
         let fail = |source| Error::Io {
             path: path.to_owned(),
             source,
         };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new("."))).map_err(fail)?;
+        let Some(mut file) = Self::temporary(path)? else {
+            let file = fs::OpenOptions::new().write(true).open(path);
+            return file
+                .and_then(|mut file| file.write_all(text.as_bytes()))
+                .map_err(fail);
+        };
         file.write_all(text.as_bytes())
             .and_then(|()| file.as_file().sync_all())
             .map_err(fail)?;
@@ -88,8 +102,32 @@ impl Printer {
                 .set_permissions(std::fs::Permissions::from_mode(0o644))
                 .map_err(fail)?;
         }
-        file.persist(path).map_err(|error| fail(error.error))?;
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        file.persist(target).map_err(|error| fail(error.error))?;
         Ok(())
+    }
+
+    /// Whether [`Printer::file`] can be expected to work, asked before a long run.
+    pub fn writable(&self, path: &Path) -> Result<(), Error> {
+        Self::temporary(path).map(drop)
+    }
+
+    /// A file beside the one that it will replace; none where a device or a pipe stands.
+    fn temporary(path: &Path) -> Result<Option<NamedTempFile>, Error> {
+        // the kind alone: the text would name the temporary file
+        let fail = |source: io::Error| Error::Io {
+            path: path.to_owned(),
+            source: source.kind().into(),
+        };
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => return Err(fail(io::ErrorKind::IsADirectory.into())),
+            Ok(metadata) if !metadata.is_file() => return Ok(None),
+            Ok(_) | Err(_) => {}
+        }
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
+        file.map(Some).map_err(fail)
     }
 
     /// A progress bar on standard error, shown only once the run has taken a second.

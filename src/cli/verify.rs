@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::output::Printer;
 use super::{Access, engine_error, load};
+use crate::case::{decode, read_limited};
 use crate::certificate::verify::{Refusal, read, verify};
 use crate::error::Error;
 
@@ -29,14 +30,8 @@ impl Verify {
             let message = format!("{}: {message}", self.certificate.display());
             Error::from(crate::diagnostic::Diagnostic::new(message))
         };
-        let metadata = std::fs::metadata(&self.certificate).map_err(|error| input(error.to_string()))?;
-        if metadata.len() > MAX_BYTES {
-            return Err(input(format!(
-                "{} bytes, more than a certificate has",
-                metadata.len()
-            )));
-        }
-        let text = std::fs::read_to_string(&self.certificate).map_err(|error| input(error.to_string()))?;
+        let bytes = read_limited(&self.certificate, MAX_BYTES).map_err(input)?;
+        let text = decode(bytes, &self.certificate.display().to_string())?;
         let certificate = read(&text).map_err(|message| input(format!("not a certificate: {message}")))?;
         let (case, claim) = load(&self.case, &self.access)?;
         let progress = printer.progress();

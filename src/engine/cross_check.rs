@@ -12,8 +12,10 @@ use crate::claim::Claim;
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
 
-/// Points at which the derivatives are compared.
+/// Points at which the derivatives are compared; fewer where the graph is large.
 const POINTS: u64 = 64;
+/// Entries that all points together may have.
+const ENTRIES: u64 = 1 << 25;
 
 /// The largest differences found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,7 +47,8 @@ pub fn cross_check(claim: &Claim, options: &Options) -> Result<CrossChecks, Fail
     let count = if points.free().is_empty() {
         1
     } else {
-        POINTS.min(options.samples)
+        let affordable = ENTRIES / (claim.graph.entries() as u64).max(1);
+        POINTS.min(options.samples).min(affordable.max(1))
     };
     let (mut w, mut v) = (Vec::new(), Vec::new());
     for index in 0..count {

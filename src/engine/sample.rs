@@ -4,6 +4,7 @@
 //! boundary) only look for violations. Nothing here is rigorous: what looks like a violation goes to
 //! the search and to interval confirmation.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -20,6 +21,12 @@ use crate::graph::size;
 const BATCH_ENTRIES: usize = 1 << 18;
 /// Points of a batch at most.
 const BATCH_POINTS: usize = 256;
+/// Entries that all tensors of a batch together may have.
+const BATCH_TOTAL: usize = 1 << 24;
+/// Points whose slacks are held at once. Quantiles and histogram are of the first so many.
+const CHUNK: u64 = 1 << 20;
+/// Coordinates of all candidates together.
+const CANDIDATE_COORDINATES: usize = 1 << 24;
 /// Bins of the histogram.
 const BINS: usize = 32;
 
@@ -53,9 +60,9 @@ pub struct Uniform {
     pub violations: u64,
     /// smallest slack and where
     pub minimum: Option<Extreme>,
-    /// order statistics of the slack
+    /// order statistics of the slack at the first 2^20 points
     pub quantiles: Vec<Quantile>,
-    /// distribution of the slack
+    /// distribution of the slack at the same points
     pub histogram: Option<Histogram>,
     /// upper bound on the share of the region where the slack is below minus the tolerance
     pub violating_share: ShareBound,
@@ -115,10 +122,40 @@ pub struct Candidate {
     pub slack: f64,
 }
 
-/// The slacks of one kind of draw.
-struct Drawn {
-    slacks: Vec<f64>,
+/// What the slacks of one kind of draw come to.
+#[derive(Default)]
+struct Tally {
     draws: u64,
+    undefined: u64,
+    negative: u64,
+    violations: u64,
+    /// number of the point with the smallest slack, and the slack
+    lowest: Option<(u64, f64)>,
+    /// slacks of the first [`CHUNK`] points that have one
+    first: Vec<f64>,
+}
+
+impl Tally {
+    /// Counts the slacks of the points from number `from` on.
+    fn add(&mut self, from: u64, slacks: &[f64], tolerance: f64) {
+        for (index, &slack) in (from..).zip(slacks) {
+            if slack.is_nan() {
+                self.undefined += 1;
+                continue;
+            }
+            self.negative += u64::from(slack < 0.0);
+            self.violations += u64::from(slack < -tolerance);
+            if self
+                .lowest
+                .is_none_or(|(_, lowest)| slack.total_cmp(&lowest).is_lt())
+            {
+                self.lowest = Some((index, slack));
+            }
+            if from == 0 {
+                self.first.push(slack);
+            }
+        }
+    }
 }
 
 /// Samples a claim: the statistics, and the worst points as candidates for the search.
@@ -148,45 +185,39 @@ pub fn sample(
         options.samples
     };
 
+    let free: usize = points.free().iter().map(|(_, set)| set.dimension()).sum();
+    let worst = (options.starts as usize).min((CANDIDATE_COORDINATES / free.max(1)).max(1));
     let mut candidates: Vec<(u64, Draw, f64)> = Vec::new();
-    let mut keep_worst = |draw: Draw, slacks: &[f64]| {
-        candidates.extend(
-            slacks
-                .iter()
-                .enumerate()
-                .map(|(index, &slack)| (index as u64, draw, slack)),
-        );
-        candidates.retain(|candidate| !candidate.2.is_nan());
-        candidates.sort_by(|a, b| a.2.total_cmp(&b.2));
-        candidates.truncate(options.starts as usize);
+    let mut tally = |draw: Draw, count: u64| -> Result<Tally, Failure> {
+        let mut tally = Tally::default();
+        for from in (0..count).step_by(CHUNK as usize) {
+            let numbers = from..count.min(from + CHUNK);
+            let (slacks, draws) = run(&points, &executor, draw, numbers, batch, progress)?;
+            tally.draws += draws;
+            tally.add(from, &slacks, tolerance);
+            candidates.extend((from..).zip(&slacks).map(|(index, &slack)| (index, draw, slack)));
+            candidates.retain(|candidate| !candidate.2.is_nan());
+            candidates.sort_by(|a, b| a.2.total_cmp(&b.2));
+            candidates.truncate(worst);
+        }
+        Ok(tally)
     };
 
-    let drawn = run(&points, &executor, Draw::Uniform, count, batch, progress)?;
-    keep_worst(Draw::Uniform, &drawn.slacks);
-    let negative = drawn.slacks.iter().filter(|&&slack| slack < 0.0).count() as u64;
-    let violations = drawn.slacks.iter().filter(|&&slack| slack < -tolerance).count() as u64;
-    let minimum = extreme(&points, Draw::Uniform, &drawn.slacks);
-    let mut finite: Vec<f64> = drawn
-        .slacks
-        .iter()
-        .copied()
-        .filter(|slack| !slack.is_nan())
-        .collect();
-    let undefined = count - finite.len() as u64;
-    let quantiles = quantiles(&mut finite);
+    let mut drawn = tally(Draw::Uniform, count)?;
+    let quantiles = quantiles(&mut drawn.first);
     let uniform = Uniform {
         count,
         draws: drawn.draws,
-        undefined,
-        negative,
-        violations,
-        minimum,
+        undefined: drawn.undefined,
+        negative: drawn.negative,
+        violations: drawn.violations,
+        minimum: extreme(&points, Draw::Uniform, drawn.lowest),
         quantiles,
-        histogram: histogram(&finite, BINS),
+        histogram: histogram(&drawn.first, BINS),
         violating_share: ShareBound {
             method: "Clopper-Pearson, one-sided, for slack < -tolerance".to_owned(),
             confidence: options.confidence,
-            at_most: clopper_pearson_upper(violations + undefined, count, options.confidence),
+            at_most: clopper_pearson_upper(drawn.violations + drawn.undefined, count, options.confidence),
         },
     };
 
@@ -196,8 +227,7 @@ pub fn sample(
             continue;
         }
         let count = (options.samples / 12).max(1);
-        let drawn = run(&points, &executor, draw, count, batch, progress)?;
-        keep_worst(draw, &drawn.slacks);
+        let drawn = tally(draw, count)?;
         directed.push(Directed {
             points: match draw {
                 Draw::Uniform => "uniform",
@@ -207,9 +237,9 @@ pub fn sample(
             }
             .to_owned(),
             count,
-            undefined: drawn.slacks.iter().filter(|slack| slack.is_nan()).count() as u64,
-            violations: drawn.slacks.iter().filter(|&&slack| slack < -tolerance).count() as u64,
-            minimum: extreme(&points, draw, &drawn.slacks),
+            undefined: drawn.undefined,
+            violations: drawn.violations,
+            minimum: extreme(&points, draw, drawn.lowest),
         });
     }
 
@@ -227,16 +257,16 @@ pub fn sample(
     Ok((sampling, candidates))
 }
 
-/// Slacks of `count` points of a kind, in the order of their numbers.
+/// Slacks of the points of a kind with these numbers, in their order, and the draws that they took.
 fn run(
     points: &Points,
     executor: &(impl Fn() -> Result<Executor, Failure> + Sync),
     draw: Draw,
-    count: u64,
+    numbers: Range<u64>,
     batch: usize,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Drawn, Failure> {
-    let batches = count.div_ceil(batch as u64);
+) -> Result<(Vec<f64>, u64), Failure> {
+    let batches = (numbers.end - numbers.start).div_ceil(batch as u64);
     let draws = AtomicU64::new(0);
     let slacks: Result<Vec<Vec<f64>>, Failure> = (0..batches)
         .into_par_iter()
@@ -244,8 +274,8 @@ fn run(
             || (points.clone(), executor()),
             |(points, executor), number| {
                 let executor = executor.as_ref().map_err(Clone::clone)?;
-                let from = number * batch as u64;
-                let to = count.min(from + batch as u64);
+                let from = numbers.start + number * batch as u64;
+                let to = numbers.end.min(from + batch as u64);
                 let (mut w, mut v) = (Vec::new(), Vec::new());
                 for index in from..to {
                     let (point, tried) = points.draw(draw, index);
@@ -266,37 +296,31 @@ fn run(
             },
         )
         .collect();
-    Ok(Drawn {
-        slacks: slacks?.concat(),
-        draws: draws.into_inner(),
-    })
+    Ok((slacks?.concat(), draws.into_inner()))
 }
 
-fn extreme(points: &Points, draw: Draw, slacks: &[f64]) -> Option<Extreme> {
-    let (index, &slack) = slacks
-        .iter()
-        .enumerate()
-        .filter(|(_, slack)| !slack.is_nan())
-        .min_by(|a, b| a.1.total_cmp(b.1))?;
-    let point = points.clone().draw(draw, index as u64).0?;
+fn extreme(points: &Points, draw: Draw, lowest: Option<(u64, f64)>) -> Option<Extreme> {
+    let (index, slack) = lowest?;
+    let point = points.clone().draw(draw, index).0?;
     let short = |side: Vec<f64>| if side.len() <= 256 { side } else { Vec::new() };
     Some(Extreme {
         slack,
-        index: index as u64,
+        index,
         w: short(point.w),
         v: short(point.v),
     })
 }
 
-/// Points of a batch, so that the largest tensor stays in cache.
+/// Points of a batch, so that the largest tensor stays in cache and all of them in memory.
 fn batch_points(claim: &Claim) -> usize {
     let graph = &claim.graph;
     let needed = graph.reachable(&[claim.reference_slack, claim.slack]);
-    let largest = graph
+    let sizes = graph
         .ids()
         .filter(|id| needed[id.index()] && graph.is_variable(*id))
-        .map(|id| size(graph.shape(id)))
-        .max()
-        .unwrap_or(1);
-    (BATCH_ENTRIES / largest.max(1)).clamp(1, BATCH_POINTS)
+        .map(|id| size(graph.shape(id)));
+    let (largest, total) = sizes.fold((1, 1), |(largest, total), size| (size.max(largest), total + size));
+    (BATCH_ENTRIES / largest)
+        .min(BATCH_TOTAL / total)
+        .clamp(1, BATCH_POINTS)
 }

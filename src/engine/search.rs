@@ -23,6 +23,9 @@ const MOVES: usize = 400;
 /// Suspicious points that are enclosed in intervals before the search gives up.
 const CONFIRMATIONS: usize = 64;
 
+/// Entries of all workers' graphs together.
+const WORKER_ENTRIES: usize = 1 << 26;
+
 /// What the search did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,8 +70,10 @@ pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, 
     }
     let value = Evaluator::new(&graph, &roots[..1], FloatArithmetic);
     let full = Evaluator::new(&graph, &roots, FloatArithmetic);
+    let workers = (WORKER_ENTRIES / graph.entries().max(1)).max(1);
     let descents: Vec<(Candidate, u64)> = starts
         .par_iter()
+        .with_min_len(starts.len().div_ceil(workers))
         .enumerate()
         .map_init(
             || Descent {

@@ -11,7 +11,7 @@ use smallvec::{SmallVec, smallvec};
 use super::ast::{Call, Expr, ExprId, Infix, Kind};
 use super::functions::{self, FUNCTIONS, Function, check_shape, shape_text};
 use super::scope::{Binding, Context, Gradients, RESERVED, Scope};
-use super::{ExprError, MAX_NODES, MAX_WALK};
+use super::{ExprError, MAX_NODES, MAX_TOTAL_ENTRIES, MAX_WALK};
 use crate::graph::op::{Binary, Input};
 use crate::graph::{GradientRequest, NodeId, size};
 
@@ -45,6 +45,14 @@ impl From<NodeId> for Value {
     }
 }
 
+/// What to say of a case that needs more than [`MAX_TOTAL_ENTRIES`].
+pub fn too_large() -> String {
+    format!(
+        "the case is too large: all arrays and intermediate results together have more than \
+         {MAX_TOTAL_ENTRIES} entries"
+    )
+}
+
 /// The node of a parsed expression.
 pub fn elaborate(scope: &mut Scope, expr: &Expr, context: Context) -> Result<NodeId, ExprError> {
     let mut work = Elaboration {
@@ -60,6 +68,9 @@ pub fn elaborate(scope: &mut Scope, expr: &Expr, context: Context) -> Result<Nod
                 span,
                 format!("the case needs more than {MAX_NODES} operations"),
             ));
+        }
+        if work.scope.graph.entries() > MAX_TOTAL_ENTRIES {
+            return Err(ExprError::new(expr.node(id).span.clone(), too_large()));
         }
         if work.scope.walked > MAX_WALK {
             let span = expr.node(id).span.clone();

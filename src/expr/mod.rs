@@ -39,6 +39,9 @@ pub const MAX_ENTRIES: usize = 1 << 24;
 pub const MAX_RANK: usize = 4;
 /// Most operations that the expressions of one case may build.
 pub const MAX_NODES: usize = 200_000;
+/// Most entries of all arrays together that the expressions of one case build: it bounds the memory
+/// of every evaluation.
+pub const MAX_TOTAL_ENTRIES: usize = 1 << 24;
 /// Most nodes that applying definitions to points may visit, over one case.
 pub const MAX_WALK: usize = 1 << 29;
 /// Largest numerator and denominator of a power that stays a power; see [`functions::power`].

@@ -89,6 +89,7 @@ pub struct Graph {
     constants: Vec<Constant>,
     index: HashMap<Node, NodeId>,
     rationals: HashMap<RBig, u32>,
+    entries: usize,
 }
 
 impl Graph {
@@ -115,6 +116,11 @@ impl Graph {
     /// Number of nodes in the arena.
     pub fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// Entries of all nodes together: what one evaluation of everything stores.
+    pub fn entries(&self) -> usize {
+        self.entries
     }
 
     /// Whether the arena holds no node.
@@ -197,6 +203,7 @@ impl Graph {
             variable: matches!(node.op, Op::Input(_)) || args.iter().any(|arg| self.is_variable(*arg)),
         };
         let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes"));
+        self.entries = self.entries.saturating_add(size(shape));
         self.index.insert(node.clone(), id);
         self.nodes.push(node);
         self.facts.push(facts);
