@@ -243,3 +243,19 @@ fn a_burn_model_is_the_function_that_it_computes() {
     assert!(model.width() < 1e-13 && written.width() < 1e-13);
     assert!(model.intersection(written).is_some(), "{model:?} {written:?}");
 }
+
+/// Inside `v`, a block named without a point is v's: x >= 1/2 there restricts v and leaves w alone.
+#[test]
+fn inequalities_inside_v_are_about_v() {
+    let claim = build(
+        r#"{"x": []}"#,
+        "x",
+        r#"{"inequality": "f(v) >= f(w)"}"#,
+        r#"{"w": {"box": [0, 1]}, "v": {"box": [0, 1], "where": ["x >= 1/2"]}}"#,
+    );
+    let mut encloser = Encloser::new(&claim, IntervalArithmetic::new());
+    let quarter = || vec![RBig::from(1) / RBig::from(4)];
+    let at = |w: Vec<RBig>, v: Vec<RBig>| ExactPoint { w, v };
+    assert!(encloser.contains(&at(quarter(), vec![RBig::ONE])));
+    assert!(!encloser.contains(&at(vec![RBig::ONE], quarter())));
+}

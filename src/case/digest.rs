@@ -77,6 +77,7 @@ pub fn canonical(case: &Case) -> Value {
             "w": side(&region.w),
             "v": region.v.as_ref().map(side),
             "where": region.constraints.iter().map(text).collect::<Vec<_>>(),
+            "where of v": region.v_constraints.iter().map(text).collect::<Vec<_>>(),
         },
         "check": {
             "samples": check.samples,

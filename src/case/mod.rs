@@ -253,8 +253,11 @@ pub struct RegionSpec {
     pub w: SideSpec,
     /// region of `v`, where the case gives one
     pub v: Option<SideSpec>,
-    /// `lhs >= rhs` or `lhs <= rhs`, over `w`, `v` and the definitions
+    /// `lhs >= rhs` or `lhs <= rhs`, over `w`, `v` and the definitions; blocks named without a point
+    /// are `w`'s
     pub constraints: Vec<Text>,
+    /// the same, written inside `v`: blocks named without a point are `v`'s
+    pub v_constraints: Vec<Text>,
     /// where it stands
     pub at: Location,
 }

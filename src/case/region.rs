@@ -17,14 +17,15 @@ pub(super) const BALL_KEYS: &[&str] = &["center", "radius"];
 /// Reads `region`.
 pub(super) fn region(value: Value<'_>) -> Result<RegionSpec> {
     let object = Object::new(value, "a region", REGION_KEYS)?;
-    let mut constraints = Vec::new();
+    let (mut constraints, mut v_constraints) = (Vec::new(), Vec::new());
     let w = side(object.require("w")?, &mut constraints)?;
-    let v = object.get("v").map(|v| side(v, &mut constraints)).transpose()?;
+    let v = object.get("v").map(|v| side(v, &mut v_constraints)).transpose()?;
     inequalities(object.get("where"), &mut constraints)?;
     Ok(RegionSpec {
         w,
         v,
         constraints,
+        v_constraints,
         at: value.location(),
     })
 }

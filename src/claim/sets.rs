@@ -26,8 +26,10 @@ pub(super) fn region(
     let w = side(case, scope, blocks, &spec.w)?;
     let mut constraints = Vec::new();
     let mut constraint_speaks_of_v = false;
-    for text in &spec.constraints {
-        let context = Context::Claim { at: Input::W };
+    let at_w = spec.constraints.iter().map(|text| (text, Input::W));
+    let at_v = spec.v_constraints.iter().map(|text| (text, Input::V));
+    for (text, at) in at_w.chain(at_v) {
+        let context = Context::Claim { at };
         let (left, right) = scope
             .elaborate_inequality(&text.value, context)
             .map_err(place(case, text))?;

@@ -42,14 +42,17 @@ pub fn statement(case: &Case, claim: &Claim) -> Statement {
             None => words.push_str(" and v in the same set"),
         }
     }
-    if !case.region.constraints.is_empty() {
-        let each: Vec<&str> = case
-            .region
-            .constraints
-            .iter()
-            .map(|text| text.value.trim())
-            .collect();
-        words.push_str(&format!(" with {}", each.join(" and ")));
+    let region = &case.region;
+    let of_v = region.v_constraints.iter().map(|text| (text, " at v"));
+    for (number, (text, at)) in region
+        .constraints
+        .iter()
+        .map(|text| (text, ""))
+        .chain(of_v)
+        .enumerate()
+    {
+        let word = if number == 0 { "with" } else { "and" };
+        words.push_str(&format!(" {word} {}{at}", text.value.trim()));
     }
     words.push_str(&format!(": {formula}"));
     let mut latex = latex_formula;

@@ -93,7 +93,9 @@ fn engine_error(case: &Case, failure: Failure) -> Error {
             let place = case
                 .region
                 .constraints
-                .first()
+                .iter()
+                .chain(&case.region.v_constraints)
+                .next()
                 .map_or(&case.region.at, |text| &text.at);
             let message = format!(
                 "none of {} draws in a row from the region's box or ball met the inequalities under `where`: \

@@ -1,20 +1,17 @@
 //! Exact rationals: the values of constant expressions where they are rational, such as the bounds
 //! of a box, the centre of a ball or a fixed comparator `s * V`.
 
-use dashu_base::{Abs, Signed};
 use dashu_ratio::RBig;
 
 use super::tensor::Evaluator;
 use super::{Arithmetic, Flags};
-use crate::graph::op::{Binary, Exponent, Unary};
+use crate::graph::fold;
+use crate::graph::op::{Binary, Unary};
 use crate::graph::{Graph, NodeId};
 
 /// Numbers that are rational and small enough, or `None`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExactArithmetic;
-
-/// Integer powers beyond this are not computed exactly.
-const MAX_POWER: u32 = 256;
 
 /// The exact entries of a constant node, or `None` where some entry is not (found to be) rational.
 pub fn exact_values(graph: &Graph, id: NodeId) -> Option<Vec<RBig>> {
@@ -41,47 +38,11 @@ impl Arithmetic for ExactArithmetic {
     }
 
     fn unary(&mut self, op: Unary, x: &Option<RBig>) -> Option<RBig> {
-        let x = x.as_ref()?;
-        match op {
-            Unary::Neg => Some(-x.clone()),
-            Unary::Abs => Some(x.clone().abs()),
-            Unary::Relu => Some(if x.is_positive() { x.clone() } else { RBig::ZERO }),
-            Unary::Pow(Exponent { num, den: 1 }) if num.unsigned_abs() <= MAX_POWER => {
-                if num < 0 && x.is_zero() {
-                    return None;
-                }
-                let power = x.pow(num.unsigned_abs() as isize);
-                Some(if num < 0 { RBig::ONE / power } else { power })
-            }
-            Unary::Exp
-            | Unary::Log
-            | Unary::Log1p
-            | Unary::Sqrt
-            | Unary::Sin
-            | Unary::Cos
-            | Unary::Tanh
-            | Unary::Sigmoid
-            | Unary::LogSigmoid
-            | Unary::Erf
-            | Unary::Sign
-            | Unary::Step
-            | Unary::StepRight
-            | Unary::Pow(_) => None,
-        }
+        fold::unary(op, x.as_ref()?)
     }
 
     fn binary(&mut self, op: Binary, x: &Option<RBig>, y: &Option<RBig>) -> Option<RBig> {
-        let (x, y) = (x.as_ref()?, y.as_ref()?);
-        match op {
-            Binary::Add => Some(x + y),
-            Binary::Sub => Some(x - y),
-            Binary::Mul => Some(x * y),
-            Binary::Div => (!y.is_zero()).then(|| x / y),
-            Binary::Max => Some(x.max(y).clone()),
-            Binary::Min => Some(x.min(y).clone()),
-            Binary::LeakyRelu => Some(if x.is_positive() { x.clone() } else { x * y }),
-            Binary::LeakyStep => None,
-        }
+        fold::binary(op, x.as_ref()?, y.as_ref()?)
     }
 
     fn dot<'a>(

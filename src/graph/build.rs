@@ -8,14 +8,10 @@
 
 use std::sync::Arc;
 
-use dashu_base::{Abs, BitTest, Sign, Signed};
 use dashu_ratio::RBig;
 
 use super::op::{Along, Binary, Exponent, Input, Op, Reduction, Unary};
-use super::{Constant, Graph, NodeId, Shape, size};
-
-/// Numerators and denominators beyond this many bits are no longer folded.
-const MAX_BITS: usize = 4096;
+use super::{Constant, Graph, NodeId, Shape, fold, size};
 
 /// Numpy's broadcast of two shapes, or `None` when they do not fit.
 pub fn broadcast(a: &[usize], b: &[usize]) -> Option<Shape> {
@@ -48,10 +44,6 @@ pub fn matmul_shape(a: &[usize], b: &[usize]) -> Option<Shape> {
     shape.push(a_matrix[0]);
     shape.push(b_matrix[1]);
     Some(shape)
-}
-
-fn bits(x: &RBig) -> usize {
-    x.numerator().bit_len() + x.denominator().bit_len()
 }
 
 impl Graph {
@@ -118,7 +110,7 @@ impl Graph {
     /// An elementwise function of one argument.
     pub fn unary(&mut self, op: Unary, x: NodeId) -> NodeId {
         if let Some(value) = self.as_rational(x)
-            && let Some(folded) = fold_unary(op, value)
+            && let Some(folded) = fold::unary(op, value)
         {
             return self.rational(folded);
         }
@@ -171,7 +163,7 @@ impl Graph {
     pub fn binary(&mut self, op: Binary, a: NodeId, b: NodeId) -> NodeId {
         let shape = broadcast(self.shape(a), self.shape(b)).expect("shapes broadcast");
         if let (Some(x), Some(y)) = (self.as_rational(a), self.as_rational(b))
-            && let Some(folded) = fold_binary(op, x, y)
+            && let Some(folded) = fold::binary(op, x, y)
         {
             return self.rational(folded);
         }
@@ -483,65 +475,4 @@ fn gcd(mut a: u32, mut b: u32) -> u32 {
         (a, b) = (b, a % b);
     }
     a.max(1)
-}
-
-/// The exact value of an operation on a rational, where it is rational and small.
-fn fold_unary(op: Unary, x: &RBig) -> Option<RBig> {
-    let zero = x.is_zero();
-    match op {
-        Unary::Neg => Some(-x.clone()),
-        Unary::Abs => Some(x.clone().abs()),
-        Unary::Relu => Some(if x.is_positive() { x.clone() } else { RBig::ZERO }),
-        Unary::Exp | Unary::Cos if zero => Some(RBig::ONE),
-        Unary::Log if *x == RBig::ONE => Some(RBig::ZERO),
-        Unary::Log1p | Unary::Sin | Unary::Tanh | Unary::Erf if zero => Some(RBig::ZERO),
-        Unary::Sqrt if !x.sign().eq(&Sign::Negative) => sqrt_exact(x),
-        Unary::Pow(Exponent { num, den: 1 }) if num >= 0 || !zero => {
-            let power = num.unsigned_abs() as usize;
-            if bits(x).saturating_mul(power) > MAX_BITS {
-                return None;
-            }
-            let value = x.pow(power as isize);
-            Some(if num < 0 { RBig::ONE / value } else { value })
-        }
-        Unary::Exp
-        | Unary::Log
-        | Unary::Log1p
-        | Unary::Sqrt
-        | Unary::Sin
-        | Unary::Cos
-        | Unary::Tanh
-        | Unary::Sigmoid
-        | Unary::LogSigmoid
-        | Unary::Erf
-        | Unary::Sign
-        | Unary::Step
-        | Unary::StepRight
-        | Unary::Pow(_) => None,
-    }
-}
-
-/// The square root of a square of a rational.
-fn sqrt_exact(x: &RBig) -> Option<RBig> {
-    use dashu_base::SquareRoot;
-    let numerator = x.numerator().clone().into_parts().1;
-    let (root_num, root_den) = (numerator.sqrt(), x.denominator().sqrt());
-    let root = RBig::from(root_num) / RBig::from(root_den);
-    (root.pow(2) == *x).then_some(root)
-}
-
-fn fold_binary(op: Binary, x: &RBig, y: &RBig) -> Option<RBig> {
-    if bits(x) + bits(y) > MAX_BITS {
-        return None;
-    }
-    match op {
-        Binary::Add => Some(x + y),
-        Binary::Sub => Some(x - y),
-        Binary::Mul => Some(x * y),
-        Binary::Div => (!y.is_zero()).then(|| x / y),
-        Binary::Max => Some(x.max(y).clone()),
-        Binary::Min => Some(x.min(y).clone()),
-        Binary::LeakyRelu => Some(if x.is_positive() { x.clone() } else { x * y }),
-        Binary::LeakyStep => None,
-    }
 }

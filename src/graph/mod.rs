@@ -7,6 +7,7 @@
 
 pub mod build;
 mod derivative;
+pub mod fold;
 pub mod gradient;
 pub mod jvp;
 pub mod op;
