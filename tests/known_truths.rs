@@ -17,9 +17,9 @@ use proxycert::engine::enclose::{Encloser, ExactPoint};
 use proxycert::engine::points::Point;
 use proxycert::engine::sample::Candidate;
 use proxycert::engine::{self, Options, Silent, Verdict, search};
-use proxycert::eval::RigorousArithmetic;
 use proxycert::eval::checker::CheckerArithmetic;
 use proxycert::eval::interval::IntervalArithmetic;
+use proxycert::eval::{Arithmetic, RigorousArithmetic};
 
 /// SplitMix64.
 struct Stream(u64);
@@ -662,4 +662,118 @@ fn jumps_have_no_gradient_and_constant_gradients_have_a_point() {
         verdict(&case, &claim, false, "a linear function"),
         Verdict::Proved
     );
+}
+
+/// Where the set of `w` has inequalities, that of `v` is not taken for granted.
+#[test]
+fn a_region_with_inequalities_is_not_carried_over_to_v() {
+    let text = r#"{"convex": {"f": "f"}}"#;
+    let plain = r#"{"w": {"box": [-1, 1]}}"#;
+    let bounded = r#"{"w": {"box": [-1, 1], "where": ["x[0] >= 0"]}}"#;
+    let both = r#"{"w": {"box": [-1, 1]}, "v": {"box": [-1, 1]}, "where": ["x[0] >= 0", "v[0] >= 0"]}"#;
+    for (region, accepted) in [(plain, true), (bounded, false), (both, true)] {
+        assert_eq!(
+            claim("", 1, "x[0]^3", text, region).is_some(),
+            accepted,
+            "{region}"
+        );
+    }
+}
+
+/// Rationals of every size, halfway cases and subnormal ones among them, lie between neighbours.
+#[test]
+fn rationals_are_enclosed_by_neighbours() {
+    let mut stream = Stream(6);
+    let power = |n: i64| {
+        let size = RBig::from(dashu_int::IBig::from(2).pow(n.unsigned_abs() as usize));
+        if n < 0 { RBig::ONE / size } else { size }
+    };
+    for number in 0..40_000 {
+        let significand = RBig::from(stream.below(1 << 53) | 1 << 52);
+        let half = [
+            RBig::ZERO,
+            fraction(1, 2),
+            fraction(1, 3),
+            fraction(1, 2) + power(-90),
+        ];
+        let exponent = stream.below(2160) as i64 - 1140;
+        let mut x = (significand + &half[number % 4]) * power(exponent);
+        if stream.below(2) == 0 {
+            x = -x;
+        }
+        let enclosed = IntervalArithmetic::new().rational(&x);
+        let end = |end: f64| RBig::try_from(end).ok();
+        assert!(end(enclosed.lo).is_none_or(|lo| lo <= x), "{x} in {enclosed:?}");
+        assert!(end(enclosed.hi).is_none_or(|hi| hi >= x), "{x} in {enclosed:?}");
+        assert!(enclosed.lo.next_up() >= enclosed.hi, "{enclosed:?}");
+        if let (Some(lo), Some(hi)) = (end(enclosed.lo), end(enclosed.hi)) {
+            let arithmetic = IntervalArithmetic::new();
+            assert!(!arithmetic.at_least(&enclosed, &x) || lo >= x);
+            assert!(!arithmetic.below(&enclosed, &x) || hi < x);
+        }
+    }
+}
+
+/// Derivatives along a direction and gradients against a central difference of step `2^-50`, whose error
+/// is some `2^-100`, in the checker arithmetic's 160 bits.
+#[test]
+fn derivatives_agree_with_differences() {
+    const FUNCTIONS: [&str; 34] = [
+        "sum(exp(x) * x)",
+        "sum(log(x) / x)",
+        "sum(log1p(x^2))",
+        "sqrt(sum(x))",
+        "norm(x - 3) * norm(x)^3",
+        "sum(sin(x) * cos(2 * x))",
+        "sum(tanh(x)^2)",
+        "sum(sigmoid(x) - sigmoid(-x)^2)",
+        "sum(log_sigmoid(x - 1))",
+        "mean(softplus(-d * x))",
+        "sum(erf(x / 2))",
+        "sum(gelu(x - 1))",
+        "sum(x^(5/3)) - sum(x^(-1/2))",
+        "sum(2^x) + x[0]^pi + x[1]^x[2]",
+        "sum(x^-3)",
+        "logsumexp(x * d)",
+        "sum(d * softmax(2 * x))",
+        "log_softmax(x)[2]",
+        "dot(d, log_softmax(x * x))",
+        "max(x * d)",
+        "min(x * d)",
+        "max(x[0], 3 * x[1]) * min(x[2], x[3] - 5)",
+        "abs(x[0] - 7) * relu(x[1]) + leaky_relu(-x[2], x[3])",
+        "sum(reshape(x, 2, 2) @ m @ reshape(x, 2, 2).T)",
+        "x[:2] @ m @ x[2:]",
+        "sum(max(reshape(x, 2, 2) * m, axis=0) * x[2:])",
+        "sum(logsumexp(reshape(x, 2, 2) @ m, axis=1))",
+        "sum(softmax(reshape(x, 2, 2) @ m, axis=0) * m)",
+        "sum(log_softmax(reshape(x, 2, 2) * m, axis=0)[0])",
+        "sum(concat(x[::-1], x[1:3]) * concat(x[1:], x[:3]))",
+        "mean(reshape(x, 2, 2) + m[0], axis=1) @ x[::2]",
+        "sum(reshape(x, 2, 2)[:, 0] * reshape(x, 2, 2)[1, :] / (1 + reshape(x, 2, 2)))",
+        "sum(min(reshape(x, 2, 2).T, axis=1) / mean(x))",
+        "e^(x[0] - x[1]) * x @ d",
+    ];
+    const FORMS: [&str; 2] = ["dot(grad(f)(w), d)", "sum(d * grad(f)(w))"];
+    let data = r#""d": [0.5, -1.25, 0.75, 2], "m": [[0.5, -1], [1.5, 0.25]]"#;
+    let mut stream = Stream(7);
+    for f in FUNCTIONS {
+        for form in FORMS {
+            let text = format!(r#"{{"inequality": "(f(w + d / 2^50) - f(w - d / 2^50)) * 2^49 >= {form}"}}"#);
+            let (_, claim) = claim(data, 4, f, &text, BOX).unwrap_or_else(|| panic!("{f}"));
+            let mut checker = Encloser::new(&claim, CheckerArithmetic::new());
+            for _ in 0..5 {
+                let w: Vec<RBig> = (0..4)
+                    .map(|_| fraction(16 + stream.below(60) as i64, 32))
+                    .collect();
+                let enclosed = checker.at_point(&at(&w));
+                assert!(enclosed.flags.defined, "{f}");
+                let (lo, hi) = enclosed.slack.to_f64();
+                assert!(
+                    -1e-24 < lo && hi < 1e-24,
+                    "{form} of {f} at {w:?}: off by [{lo}, {hi}]"
+                );
+            }
+        }
+    }
 }

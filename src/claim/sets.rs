@@ -40,7 +40,12 @@ pub(super) fn region(
         Some(spec) if speaks_of_v || constraint_speaks_of_v => Some(side(case, scope, blocks, spec)?),
         // checked, though the claim does not need it
         Some(spec) => side(case, scope, blocks, spec).map(|_| None)?,
-        None if speaks_of_v || constraint_speaks_of_v => Some(w),
+        // inequalities are about the points that they name, so that `v` could not be in the same set
+        None if (speaks_of_v || constraint_speaks_of_v) && !constraints.is_empty() => {
+            let message = "the claim speaks of `v`, which has no region here";
+            return Err(Box::new(case.fault(&spec.at, message)));
+        }
+        None if speaks_of_v => Some(w),
         None => None,
     };
     Ok(Region { w, v, constraints })

@@ -88,12 +88,16 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
     /// Encloses the slack over a box that contains the whole region.
     pub fn over_region(&mut self) -> Enclosed<A::Value> {
         let mut sides = [Vec::new(), Vec::new()];
+        let mut defined = true;
         for (input, set) in self.claim.region.free() {
-            let hull = hull(&self.claim.graph, set, self.slack.arithmetic());
+            let (hull, bounds_defined) = hull(&self.claim.graph, set, self.slack.arithmetic());
             sides[usize::from(input == Input::V)] = hull;
+            defined &= bounds_defined;
         }
         let [w, v] = sides;
-        self.evaluate(&w, &v)
+        let mut enclosed = self.evaluate(&w, &v);
+        enclosed.flags.defined &= defined;
+        enclosed
     }
 
     /// The arithmetic, to read enclosures with.
@@ -118,26 +122,32 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
     }
 }
 
-/// A box that contains the set.
-fn hull<A: RigorousArithmetic + Clone>(graph: &Graph, set: Set, arithmetic: &mut A) -> Vec<A::Value> {
-    let values = |id: NodeId| Evaluator::new(graph, &[id], arithmetic.clone()).root(0).to_vec();
-    match set {
-        Set::Box { lo, hi } => values(lo)
+/// A box that contains the set, and whether its bounds are defined.
+fn hull<A: RigorousArithmetic + Clone>(graph: &Graph, set: Set, arithmetic: &mut A) -> (Vec<A::Value>, bool) {
+    let (first, second) = match set {
+        Set::Box { lo, hi } => (lo, hi),
+        Set::Ball { center, radius } => (center, radius),
+        Set::Point(_) => return (Vec::new(), true),
+    };
+    let mut bounds = Evaluator::new(graph, &[first, second], arithmetic.clone());
+    let defined = bounds.run(&[]).defined;
+    let hull = match set {
+        Set::Box { .. } => bounds
+            .root(0)
             .iter()
-            .zip(&values(hi))
+            .zip(bounds.root(1))
             .map(|(lo, hi)| arithmetic.hull(lo, hi))
             .collect(),
-        Set::Ball { center, radius } => {
-            let (center, radius) = (values(center), values(radius));
-            center
-                .iter()
-                .map(|c| {
-                    let lo = arithmetic.binary(Binary::Sub, c, &radius[0]);
-                    let hi = arithmetic.binary(Binary::Add, c, &radius[0]);
-                    arithmetic.hull(&lo, &hi)
-                })
-                .collect()
+        Set::Ball { .. } => {
+            let radius = &bounds.root(1)[0];
+            let around = |c| {
+                let lo = arithmetic.binary(Binary::Sub, c, radius);
+                let hi = arithmetic.binary(Binary::Add, c, radius);
+                arithmetic.hull(&lo, &hi)
+            };
+            bounds.root(0).iter().map(around).collect()
         }
         Set::Point(_) => Vec::new(),
-    }
+    };
+    (hull, defined)
 }
