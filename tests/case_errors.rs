@@ -471,7 +471,7 @@ fn many_large_arrays_are_refused_together() {
     let large = r#"{"generate": {"kind": "uniform", "seed": 1, "shape": [8000000]}}"#;
     let text = case_with(
         "data",
-        &format!(r#"{{"a": {large}, "b": {large}, "c": {large}}}"#),
+        &format!(r#"{{"x": {large}, "y": {large}, "z": {large}}}"#),
     );
     assert!(refusal(&text, Path::new("")).contains("the arrays up to this one have 24000000 entries"));
 }
