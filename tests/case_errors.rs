@@ -467,11 +467,23 @@ fn an_expression_of_five_megabytes_is_read_and_pointed_into() {
 }
 
 #[test]
+fn the_case_reserves_what_the_expressions_do() {
+    use proxycert::{case, expr};
+    let mut functions: Vec<&str> = expr::FUNCTIONS.iter().map(|row| row.name).collect();
+    functions.extend(expr::scope::RESERVED);
+    functions.sort_unstable();
+    let mut reserved = case::RESERVED.to_vec();
+    reserved.sort_unstable();
+    assert_eq!(reserved, functions);
+    assert_eq!(case::MAX_NAME, expr::MAX_NAME);
+}
+
+#[test]
 fn many_large_arrays_are_refused_together() {
     let large = r#"{"generate": {"kind": "uniform", "seed": 1, "shape": [8000000]}}"#;
     let text = case_with(
         "data",
-        &format!(r#"{{"a": {large}, "b": {large}, "c": {large}}}"#),
+        &format!(r#"{{"x": {large}, "y": {large}, "z": {large}}}"#),
     );
     assert!(refusal(&text, Path::new("")).contains("the arrays up to this one have 24000000 entries"));
 }

@@ -5,7 +5,7 @@
 //! `[1]`. Scalars become the exact value of their binary64 number (a slope `0.1` in Rust is
 //! `0.1000000000000000055...`), except exponents: they become the simplest fraction that rounds to
 //! them, if its denominator is at most [`MAX_DENOMINATOR`]. Everything must be f64; an operation that
-//! is not in the table of [`translate`](Translation::operation) is an error that names it.
+//! is not in the table of `Translation::operation` is an error that names it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! Strict JSON (RFC 8259), with three differences: `//` comments are allowed, a name that stands
 //! twice in one object is an error, and nesting, size and the lengths of numbers are limited. The
-//! text is scanned without recursion ([`super::scan`]); values are kept as places only and decoded when asked for, so
+//! text is scanned without recursion (`case/scan.rs`); values are kept as places only and decoded when asked for, so
 //! that the memory used is a small multiple of the file's size. The crates for commented JSON build a
 //! tree by recursion and accept more than this.
 

@@ -51,6 +51,8 @@ pub const RESERVED: &[&str] = &[
     "gelu",
     "erf",
     "sign",
+    "step",
+    "leaky_step",
     "min",
     "max",
     "sum",
@@ -63,6 +65,9 @@ pub const RESERVED: &[&str] = &[
     "concat",
     "reshape",
 ];
+
+/// Longest name of a constant, array, block or definition.
+pub const MAX_NAME: usize = 64;
 
 /// Largest number of parameters in all blocks together.
 pub const MAX_PARAMETERS: usize = 1_000_000;

@@ -16,8 +16,8 @@ use super::fields::{
 use super::json::{Document, Kind, Member, Value};
 use super::region::region;
 use super::{
-    Case, CheckSpec, ClaimKind, ClaimSpec, Located, MAX_PARAMETERS, ModelSpec, RESERVED, Source, SourceFile,
-    Text, data,
+    Case, CheckSpec, ClaimKind, ClaimSpec, Located, MAX_NAME, MAX_PARAMETERS, ModelSpec, RESERVED, Source,
+    SourceFile, Text, data,
 };
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::{Error, Result};
@@ -181,10 +181,10 @@ fn unique_names(case: Value<'_>) -> Result<()> {
         for Member { name, key, .. } in case.member(section).into_iter().flat_map(Value::members) {
             let mut bytes = name.bytes();
             let starts = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-            if !starts || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') || name.len() > 100 {
+            if !starts || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') || name.len() > MAX_NAME {
                 let fault = key.fault(format!("{} cannot be a name", quote(&name)));
                 return Err(fault
-                    .expected("an ASCII letter or `_`, then letters, digits and `_`")
+                    .expected("an ASCII letter or `_`, then letters, digits and `_`, at most 64 characters")
                     .into());
             }
             if RESERVED.contains(&name.as_str()) {

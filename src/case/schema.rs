@@ -88,7 +88,7 @@ fn one_of<const N: usize>(kinds: [(&str, Value); N]) -> Value {
 /// An object from free names to values.
 fn named(schema: Value) -> Value {
     json!({"type": "object", "additionalProperties": schema,
-           "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,99}$"}})
+           "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,63}$"}})
 }
 
 fn described(mut schema: Value, description: &str) -> Value {

@@ -141,6 +141,18 @@ fn point_words(name: &str, point: &TensorSpec) -> String {
             let each: Vec<&str> = entries.iter().map(|text| text.value.trim()).collect();
             format!("({})", each.join(", "))
         }
+        TensorSpec::Blocks(blocks)
+            if blocks.len() <= 6
+                && blocks
+                    .values()
+                    .all(|block| matches!(block, TensorSpec::Expression(_))) =>
+        {
+            let each: Vec<String> = blocks
+                .iter()
+                .map(|(block, point)| format!("{block} = {}", point_words(name, point)))
+                .collect();
+            format!("({})", each.join(", "))
+        }
         TensorSpec::Array { .. } | TensorSpec::Blocks(_) => format!("the point of the case's region.{name}"),
     }
 }

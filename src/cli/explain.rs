@@ -57,7 +57,8 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
             graph.gradient(request.function, Input::W, claim.dimension),
         ));
     }
-    let names: HashMap<NodeId, String> = claim.names.iter().map(|(name, id)| (*id, name.clone())).collect();
+    let mut names: HashMap<NodeId, String> =
+        claim.names.iter().map(|(name, id)| (*id, name.clone())).collect();
     let show = |root: NodeId, names: &HashMap<NodeId, String>| {
         if latex {
             print::latex(&graph, root, names)
@@ -67,9 +68,10 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
     };
     line("functions of w");
     for (name, root) in &claim.functions {
-        let mut others = names.clone();
-        others.remove(root);
-        line(&format!("  {name} = {}", indent(&show(*root, &others))));
+        // written out, not by its own name
+        let own = names.remove(root);
+        line(&format!("  {name} = {}", indent(&show(*root, &names))));
+        names.extend(own.map(|own| (*root, own)));
     }
     for (function, gradient) in &gradients {
         let name = claim
