@@ -35,6 +35,11 @@ impl Printer {
         let _ = writeln!(io::stderr(), "{}", error.render(self.color));
     }
 
+    /// Why a certificate is refused, to standard error, however quiet.
+    pub fn refusal(&self, reason: &str) {
+        let _ = writeln!(io::stderr(), "refused: {}", escape(reason));
+    }
+
     /// A line for people, to standard error. It may quote the case: control characters are escaped,
     /// and an endless line is cut.
     pub fn note(&self, line: &str) {

@@ -47,7 +47,7 @@ impl Verify {
                 Ok(0)
             }
             Err(Refusal::Refused(reason)) => {
-                printer.note(&format!("refused: {reason}"));
+                printer.refusal(&reason);
                 Ok(1)
             }
             Err(Refusal::Failed(failure)) => Err(engine_error(&case, failure)),
