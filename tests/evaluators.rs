@@ -14,6 +14,8 @@ use dashu_float::FBig;
 use dashu_float::round::mode::HalfEven;
 use dashu_ratio::RBig;
 use proxycert::burn::executor::{Backend, Executor};
+use proxycert::eval::bulk::Bulk;
+use proxycert::eval::bulk::level::Level;
 use proxycert::eval::checker::{CheckerArithmetic, Enclosure};
 use proxycert::eval::float::FloatArithmetic;
 use proxycert::eval::interval::{Interval, IntervalArithmetic};
@@ -219,6 +221,33 @@ impl Subject for BurnFlex {
     type Value = f64;
     fn values(graph: &Graph, root: NodeId, w: &[f64]) -> (Vec<f64>, Flags) {
         burn(graph, root, w, Backend::Flex)
+    }
+    fn holds(value: &f64, truth: &Real) -> bool {
+        close(*value, truth)
+    }
+}
+
+/// The bulk evaluator.
+struct InBulk;
+
+impl Subject for InBulk {
+    type Value = f64;
+    /// At more points than a block holds, on every instruction set of the machine: all the same bits.
+    fn values(graph: &Graph, root: NodeId, w: &[f64]) -> (Vec<f64>, Flags) {
+        let mut results: Vec<Vec<f64>> = Vec::new();
+        for level in Level::available() {
+            let mut bulk = Bulk::new(graph, &[root]).expect("a plan").on(level);
+            let values = bulk.run(&w.repeat(11), &[], 11).expect("a run").remove(0);
+            results.extend(values.chunks(values.len() / 11).map(<[f64]>::to_vec));
+        }
+        for other in &results {
+            let same = other
+                .iter()
+                .zip(&results[0])
+                .all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(same, "{other:?} and {:?}", results[0]);
+        }
+        (results.remove(0), Flags::default())
     }
     fn holds(value: &f64, truth: &Real) -> bool {
         close(*value, truth)
@@ -471,6 +500,11 @@ fn float_arithmetic() {
 }
 
 #[test]
+fn bulk_evaluator() {
+    suite::<InBulk>();
+}
+
+#[test]
 fn interval_arithmetic() {
     suite::<IntervalArithmetic>();
 }
@@ -636,4 +670,61 @@ fn interval_evaluation_of_random_graphs_contains_the_checker_at_points() {
     }
     println!("random graphs: {checks} checks, {undefined} undefined, {unbounded} unbounded results");
     assert!(2 * (undefined + unbounded) < checks, "most results say nothing");
+}
+
+/// The bulk evaluator on random graphs, at kinks, infinities and NaN too: equal to the reference up to
+/// the errors of its own elementary functions, and the same bits on every instruction set.
+#[test]
+fn bulk_evaluation_of_random_graphs_is_that_of_the_reference() {
+    const POINTS: usize = 21;
+    let (mut compared, mut apart) = (0u64, 0u64);
+    for seed in 0..2_000 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let count = rng.random_range(1..40);
+        let (graph, root) = random_graph(&mut rng, count);
+        let special = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+            1e300,
+            -1e-310,
+        ];
+        let w: Vec<f64> = (0..POINTS * DIMENSION)
+            .map(|_| match rng.random_range(0..100usize) {
+                which if which < special.len() => special[which],
+                _ => rng.random_range(-3.0..3.0),
+            })
+            .collect();
+        let results: Vec<Vec<f64>> = (Level::available().into_iter())
+            .map(|level| {
+                let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
+                bulk.run(&w, &[], POINTS).expect("a run").remove(0)
+            })
+            .collect();
+        for other in &results {
+            let same = |a: &f64, b: &f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+            assert!(
+                other.iter().zip(&results[0]).all(|(a, b)| same(a, b)),
+                "graph {seed}"
+            );
+        }
+        let mut reference = Evaluator::new(&graph, &[root], FloatArithmetic);
+        for (w, values) in w.chunks(DIMENSION).zip(results[0].chunks(DIMENSION)) {
+            reference.run(&[(Input::W, w)]);
+            for (value, expected) in values.iter().zip(reference.root(0)) {
+                compared += 1;
+                let close = value == expected
+                    || (value.is_nan() && expected.is_nan())
+                    || (value - expected).abs() <= 1e-13 * expected.abs();
+                apart += u64::from(!close);
+            }
+        }
+    }
+    println!("random graphs: {compared} values, {apart} apart by more than 1e-13");
+    // next to jumps and where terms cancel, the last place of an elementary function can decide
+    assert!(apart * 5000 < compared, "{apart} of {compared} values differ");
 }

@@ -4,6 +4,7 @@
 //! An [`Arithmetic`] says what each elementary operation means on its numbers; [`tensor::Evaluator`]
 //! does shapes, broadcasting and reductions once for all of them.
 
+pub mod bulk;
 pub mod checker;
 pub mod exact;
 pub mod float;

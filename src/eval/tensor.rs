@@ -271,7 +271,7 @@ fn matmul<A: Arithmetic>(
 }
 
 /// Distances in memory between neighbours along each axis.
-fn row_major(shape: &[usize]) -> Vec<usize> {
+pub(super) fn row_major(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for axis in (1..shape.len()).rev() {
         strides[axis - 1] = strides[axis] * shape[axis];
@@ -280,7 +280,7 @@ fn row_major(shape: &[usize]) -> Vec<usize> {
 }
 
 /// The same for a tensor of shape `own` broadcast to `shape`: 0 along repeated axes.
-fn strides(own: &[usize], shape: &[usize]) -> Vec<usize> {
+pub(super) fn strides(own: &[usize], shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![0; shape.len() - own.len()];
     strides.extend(
         row_major(own)
@@ -291,12 +291,12 @@ fn strides(own: &[usize], shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-fn offset(index: &[usize], strides: &[usize]) -> usize {
+pub(super) fn offset(index: &[usize], strides: &[usize]) -> usize {
     index.iter().zip(strides).map(|(i, stride)| i * stride).sum()
 }
 
 /// Calls `visit` with every index of the shape in row-major order.
-fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
+pub(super) fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
     let mut index = vec![0; shape.len()];
     for _ in 0..size(shape) {
         visit(&index);
