@@ -91,6 +91,7 @@ fn verdicts_are_those_of_the_mathematics() {
         }
         let checks = &findings.cross_checks;
         assert!(checks.gradient.unwrap_or(0.0) < 1e-12, "{name}: {checks:?}");
+        assert!(checks.bulk < 1e-11, "{name}: {checks:?}");
         let certificate = Certificate::new(&case, &claim, options, findings, 0.0);
         let mut value = serde_json::to_value(&certificate).unwrap();
         let object = value.as_object_mut().unwrap();

@@ -119,8 +119,9 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
     let checks = &certificate.cross_checks;
     if let Some(gradient) = checks.gradient {
         printer.note(&format!(
-            "  checked   Burn's autodiff against our derivatives: {gradient:.1e}; ndarray against flex: {:.1e}",
-            checks.flex
+            "  checked   Burn's autodiff against our derivatives: {gradient:.1e}; bulk against Burn: {:.1e}; ndarray \
+             against flex: {:.1e}",
+            checks.bulk, checks.flex
         ));
     }
     printer.note(&format!(

@@ -1,5 +1,5 @@
-//! Cross-checks: Burn's autodiff against our own derivatives, and Burn's back ends against each
-//! other, at points of the sample. They are recorded in every certificate and say how far the
+//! Cross-checks: Burn's autodiff against our own derivatives, the bulk evaluator that the sampler runs
+//! on against Burn, and Burn's back ends against each other, at points of the sample. They are recorded in every certificate and say how far the
 //! sampled slack can be trusted; no verdict rests on them.
 
 use serde::{Deserialize, Serialize};
@@ -9,13 +9,20 @@ use super::{Failure, Options};
 use crate::burn::REWRITTEN;
 use crate::burn::executor::{Backend, Executor};
 use crate::claim::Claim;
+use crate::eval::bulk::Bulk;
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
 
-/// Points at which the derivatives are compared; fewer where the graph is large.
-const POINTS: u64 = 64;
-/// Entries that all points together may have.
+/// One point in so many of the uniform sample is evaluated with Burn as well...
+const SHARE: u64 = 100;
+/// ... but at least so many,
+const FEWEST: u64 = 256;
+/// and at most so many.
+const MOST: u64 = 4096;
+/// Entries that all points together may have: fewer points where the graph is large.
 const ENTRIES: u64 = 1 << 25;
+/// Points of one run of Burn: larger batches of large tensors would fill the memory.
+const BATCH: u64 = 64;
 
 /// The largest differences found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +38,9 @@ pub struct CrossChecks {
     /// `|a - b| / scale` with the larger side of the inequality as scale
     #[serde(with = "crate::certificate::number")]
     pub slack: f64,
+    /// slack from Burn's autodiff (ndarray) against the bulk evaluator, on the same scale
+    #[serde(with = "crate::certificate::number")]
+    pub bulk: f64,
     /// slack on Burn ndarray against Burn flex, on the same scale
     #[serde(with = "crate::certificate::number")]
     pub flex: f64,
@@ -48,16 +58,11 @@ pub fn cross_check(claim: &Claim, options: &Options) -> Result<CrossChecks, Fail
         1
     } else {
         let affordable = ENTRIES / (claim.graph.entries() as u64).max(1);
-        POINTS.min(options.samples).min(affordable.max(1))
+        (options.samples / SHARE)
+            .clamp(FEWEST, MOST)
+            .min(options.samples)
+            .min(affordable.max(1))
     };
-    let (mut w, mut v) = (Vec::new(), Vec::new());
-    for index in 0..count {
-        let point = points.draw(Draw::Uniform, index).0.ok_or(Failure::Hopeless)?;
-        w.extend(point.w);
-        v.extend(point.v);
-    }
-    let v = (!v.is_empty()).then_some(v.as_slice());
-
     let mut graph: Graph = claim.graph.clone();
     let mut roots = vec![
         claim.reference_slack,
@@ -70,34 +75,29 @@ pub fn cross_check(claim: &Claim, options: &Options) -> Result<CrossChecks, Fail
         roots.push(graph.substitute(own, &[(Input::W, request.point)]));
         roots.push(graph.input(Input::Gradient(number as u32), claim.dimension));
     }
-    let run = |backend: Backend, roots: &[NodeId]| {
-        let executor = Executor::new(&graph, roots, &claim.requests, backend).map_err(Failure::Run)?;
-        executor.run(&w, v, count as usize).map_err(Failure::Run)
+    let prepare = |backend, roots: &[NodeId]| {
+        Executor::new(&graph, roots, &claim.requests, backend).map_err(Failure::Run)
     };
-    let ndarray = run(Backend::Ndarray, &roots)?;
-    let flex = run(Backend::Flex, &roots[..1])?;
-    let at = |root: &[f64], point: usize| if root.len() == 1 { root[0] } else { root[point] };
-    let (mut slack, mut between) = (0.0f64, 0.0f64);
-    for point in 0..count as usize {
-        let scale = at(&ndarray[2], point).abs().max(at(&ndarray[3], point).abs());
-        let relative = |a: f64, b: f64| if a == b { 0.0 } else { (a - b).abs() / scale };
-        slack = larger(slack, relative(at(&ndarray[0], point), at(&ndarray[1], point)));
-        between = larger(between, relative(at(&ndarray[0], point), at(&flex[0], point)));
-    }
-    let mut gradient: Option<f64> = None;
-    for pair in ndarray[4..].chunks(2) {
-        for point in 0..count as usize {
-            let side = |root: &[f64]| -> Vec<f64> {
-                let from = if root.len() == claim.dimension {
-                    0
-                } else {
-                    point * claim.dimension
-                };
-                root[from..from + claim.dimension].to_vec()
-            };
-            let difference = norm_difference(&side(&pair[0]), &side(&pair[1]));
-            gradient = Some(larger(gradient.unwrap_or(0.0), difference));
+    let (ndarray, flex) = (
+        prepare(Backend::Ndarray, &roots)?,
+        prepare(Backend::Flex, &roots[..1])?,
+    );
+    let mut bulk = Bulk::new(&claim.graph, &[claim.slack]).map_err(Failure::Run)?;
+    let mut found = Differences::default();
+    for first in (0..count).step_by(BATCH as usize) {
+        let (mut w, mut v) = (Vec::new(), Vec::new());
+        let batch = BATCH.min(count - first);
+        for index in first..first + batch {
+            let point = points.draw(Draw::Uniform, index).0.ok_or(Failure::Hopeless)?;
+            w.extend(point.w);
+            v.extend(point.v);
         }
+        let batch = batch as usize;
+        let given = (!v.is_empty()).then_some(v.as_slice());
+        let ndarray = ndarray.run(&w, given, batch).map_err(Failure::Run)?;
+        let flex = flex.run(&w, given, batch).map_err(Failure::Run)?;
+        let bulk = bulk.run(&w, &v, batch).map_err(Failure::Run)?;
+        found.compare(claim.dimension, &ndarray, &flex[0], &bulk[0]);
     }
     let rewritten = REWRITTEN
         .iter()
@@ -105,11 +105,47 @@ pub fn cross_check(claim: &Claim, options: &Options) -> Result<CrossChecks, Fail
         .collect();
     Ok(CrossChecks {
         points: count,
-        gradient,
-        slack,
-        flex: between,
+        gradient: found.gradient,
+        slack: found.slack,
+        bulk: found.bulk,
+        flex: found.flex,
         rewritten,
     })
+}
+
+/// The largest differences so far.
+#[derive(Default)]
+struct Differences {
+    gradient: Option<f64>,
+    slack: f64,
+    bulk: f64,
+    flex: f64,
+}
+
+impl Differences {
+    /// Compares the roots on ndarray (slack with Burn's gradient, slack with ours, both sides, pairs of
+    /// gradients) with each other and with the slacks of the other two evaluators.
+    fn compare(&mut self, dimension: usize, ndarray: &[Vec<f64>], flex: &[f64], bulk: &[f64]) {
+        for (point, reference) in ndarray[0].iter().enumerate() {
+            let scale = ndarray[2][point].abs().max(ndarray[3][point].abs());
+            let relative = |x: f64| {
+                if *reference == x {
+                    0.0
+                } else {
+                    (reference - x).abs() / scale
+                }
+            };
+            self.slack = larger(self.slack, relative(ndarray[1][point]));
+            self.bulk = larger(self.bulk, relative(bulk[point]));
+            self.flex = larger(self.flex, relative(flex[point]));
+        }
+        for pair in ndarray[4..].chunks(2) {
+            for (theirs, own) in pair[0].chunks(dimension).zip(pair[1].chunks(dimension)) {
+                let difference = norm_difference(theirs, own);
+                self.gradient = Some(larger(self.gradient.unwrap_or(0.0), difference));
+            }
+        }
+    }
 }
 
 /// The larger of two, NaN if either is.

@@ -8,10 +8,14 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::claim::Claim;
 use crate::claim::region::SetBounds;
+use crate::eval::bulk::Bulk;
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::Evaluator;
 use crate::graph::op::{Binary, Input, Op, Unary};
 use crate::graph::{Graph, NodeId};
+
+/// How narrowly a kink is bracketed, as a share of the segment between two points.
+const CROSSING: f64 = 1e-14;
 
 /// Draws before a point of the region is given up.
 pub const MAX_DRAWS: u64 = 10_000;
@@ -77,8 +81,7 @@ pub struct Points {
     seed: u64,
     constraints: Evaluator<FloatArithmetic>,
     constraint_count: usize,
-    kinks: Option<Evaluator<FloatArithmetic>>,
-    kink_count: usize,
+    kinks: Option<Bulk>,
     twin_sides: bool,
 }
 
@@ -180,8 +183,9 @@ impl Points {
             seed,
             constraints: Evaluator::new(&claim.graph, &claim.region.constraints, FloatArithmetic),
             constraint_count: claim.region.constraints.len(),
-            kink_count: kinks.len(),
-            kinks: (!kinks.is_empty()).then(|| Evaluator::new(&claim.graph, &kinks, FloatArithmetic)),
+            kinks: (!kinks.is_empty())
+                .then(|| Bulk::new(&claim.graph, &kinks).ok())
+                .flatten(),
         }
     }
 
@@ -260,8 +264,8 @@ impl Points {
         point
     }
 
-    /// A point of the segment where an argument of a piecewise function changes sign, found by
-    /// bisection; the first point where none does.
+    /// A point of the segment where an argument of a piecewise function changes sign; the first point
+    /// where none does. The crossing is bracketed by points around a linear guess, and by the middle.
     fn kink_between(&mut self, from: Point, to: Point, stream: &mut Stream) -> Point {
         let at = |share: f64| {
             let mix = |a: &[f64], b: &[f64]| -> Vec<f64> {
@@ -272,26 +276,47 @@ impl Points {
                 v: mix(&from.v, &to.v),
             }
         };
-        let (start, end) = (self.kink_values(&from), self.kink_values(&to));
-        let crossing: Vec<usize> = (0..start.len()).filter(|&i| start[i] * end[i] < 0.0).collect();
+        let ends = self.kink_values(&[from.clone(), to.clone()]);
+        // where the values change sign: number of the array, place in it
+        let mut crossing: Vec<(usize, usize)> = Vec::new();
+        for (number, values) in ends.iter().enumerate() {
+            let (start, end) = values.split_at(values.len() / 2);
+            let changes = (0..start.len()).filter(|&i| start[i] * end[i] < 0.0);
+            crossing.extend(changes.map(|i| (number, i)));
+        }
         if crossing.is_empty() {
             return from;
         }
-        let entry = crossing[stream.below(crossing.len())];
-        let (mut low, mut high) = (0.0, 1.0);
+        let (number, place) = crossing[stream.below(crossing.len())];
+        let size = ends[number].len() / 2;
+        let (mut low, mut high) = ((0.0, ends[number][place]), (1.0, ends[number][size + place]));
         for _ in 0..60 {
-            let middle = f64::midpoint(low, high);
-            let value = self.kink_values(&at(middle))[entry];
-            if value == 0.0 {
-                return at(middle);
+            if high.0 - low.0 <= CROSSING {
+                break;
             }
-            if value * start[entry] > 0.0 {
-                low = middle
-            } else {
-                high = middle
+            let guess = low.0 + (high.0 - low.0) * (low.1 / (low.1 - high.1));
+            let mut shares = vec![f64::midpoint(low.0, high.0), guess];
+            for reach in [CROSSING / 4.0, 1e-9, 1e-4] {
+                shares.extend([guess - reach, guess + reach]);
+            }
+            shares.retain(|share| *share > low.0 && *share < high.0);
+            shares.sort_by(f64::total_cmp);
+            let tried: Vec<Point> = shares.iter().map(|share| at(*share)).collect();
+            let values = self.kink_values(&tried);
+            for (position, share) in shares.into_iter().enumerate() {
+                let value = values[number][position * size + place];
+                if value == 0.0 {
+                    return at(share);
+                }
+                if value * low.1 > 0.0 {
+                    low = (share, value);
+                } else {
+                    high = (share, value);
+                    break;
+                }
             }
         }
-        at(if stream.below(2) == 0 { low } else { high })
+        at(if stream.below(2) == 0 { low.0 } else { high.0 })
     }
 
     /// A random unit vector over all free coordinates, for the derivative-free moves of the search.
@@ -314,15 +339,17 @@ impl Points {
         point
     }
 
-    fn kink_values(&mut self, point: &Point) -> Vec<f64> {
-        let count = self.kink_count;
-        let Some(kinks) = &mut self.kinks else {
-            return Vec::new();
+    /// Arrays of values that change sign at kinks, each point by point.
+    fn kink_values(&mut self, points: &[Point]) -> Vec<Vec<f64>> {
+        let side = |input| -> Vec<f64> {
+            points
+                .iter()
+                .flat_map(|point| point.side(input).iter().copied())
+                .collect()
         };
-        kinks.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
-        (0..count)
-            .flat_map(|number| kinks.root(number).to_vec())
-            .collect()
+        (self.kinks.as_mut())
+            .and_then(|kinks| kinks.run(&side(Input::W), &side(Input::V), points.len()).ok())
+            .unwrap_or_default()
     }
 }
 

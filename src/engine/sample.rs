@@ -1,4 +1,5 @@
-//! Sampling: the slack at many points, on Burn, with the gradient of `f` by Burn's autodiff.
+//! Sampling: the slack at many points, by the bulk evaluator with our own derivatives. Burn and its
+//! autodiff are the reference, at the points of [`super::cross_check`].
 //!
 //! The uniform points give the statistics; the directed ones (near the diagonal, near kinks, on the
 //! boundary) only look for violations. Nothing here is rigorous: what looks like a violation goes to
@@ -13,16 +14,13 @@ use serde::{Deserialize, Serialize};
 use super::points::{Draw, Point, Points};
 use super::statistics::{Histogram, Quantile, clopper_pearson_upper, histogram, quantiles};
 use super::{Failure, Options};
-use crate::burn::executor::{Backend, Executor};
 use crate::claim::Claim;
-use crate::graph::size;
+use crate::eval::bulk::Bulk;
 
-/// Entries that the largest tensor of a batch may have.
-const BATCH_ENTRIES: usize = 1 << 18;
-/// Points of a batch at most.
+/// Points that a worker draws and evaluates at a time,
 const BATCH_POINTS: usize = 256;
-/// Entries that all tensors of a batch together may have.
-const BATCH_TOTAL: usize = 1 << 24;
+/// fewer where they have more coordinates together.
+const BATCH_COORDINATES: usize = 1 << 20;
 /// Points whose slacks are held at once. Quantiles and histogram are of the first so many.
 const CHUNK: u64 = 1 << 20;
 /// Coordinates of all candidates together.
@@ -168,16 +166,7 @@ pub fn sample(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Sampling, Vec<Candidate>), Failure> {
     let points = Points::new(claim, options.seed);
-    let executor = || {
-        Executor::new(
-            &claim.graph,
-            &[claim.reference_slack],
-            &claim.requests,
-            Backend::Ndarray,
-        )
-        .map_err(Failure::Run)
-    };
-    let batch = batch_points(claim);
+    let bulk = Bulk::new(&claim.graph, &[claim.slack]).map_err(Failure::Run)?;
     let tolerance = options.tolerance;
     let count = if points.free().is_empty() {
         1
@@ -186,13 +175,14 @@ pub fn sample(
     };
 
     let free: usize = points.free().iter().map(|(_, set)| set.dimension()).sum();
+    let batch = (BATCH_COORDINATES / free.max(1)).clamp(8, BATCH_POINTS);
     let worst = (options.starts as usize).min((CANDIDATE_COORDINATES / free.max(1)).max(1));
     let mut candidates: Vec<(u64, Draw, f64)> = Vec::new();
     let mut tally = |draw: Draw, count: u64| -> Result<Tally, Failure> {
         let mut tally = Tally::default();
         for from in (0..count).step_by(CHUNK as usize) {
             let numbers = from..count.min(from + CHUNK);
-            let (slacks, draws) = run(&points, &executor, draw, numbers, batch, progress)?;
+            let (slacks, draws) = run(&points, &bulk, draw, numbers, batch, progress)?;
             tally.draws += draws;
             tally.add(from, &slacks, tolerance);
             candidates.extend((from..).zip(&slacks).map(|(index, &slack)| (index, draw, slack)));
@@ -249,7 +239,8 @@ pub fn sample(
         .filter_map(|(index, draw, slack)| points.draw(draw, index).0.map(|point| Candidate { point, slack }))
         .collect();
     let sampling = Sampling {
-        engine: "burn ndarray, f64, gradient by Burn's autodiff".to_owned(),
+        engine: "bulk evaluator, f64, our own derivatives; Burn's autodiff at the points of the cross-checks"
+            .to_owned(),
         kinks: "relu'(0) = 0, leaky_relu'(0) = 1, abs'(0) = 0; ties of max go to the first".to_owned(),
         uniform,
         directed,
@@ -260,7 +251,7 @@ pub fn sample(
 /// Slacks of the points of a kind with these numbers, in their order, and the draws that they took.
 fn run(
     points: &Points,
-    executor: &(impl Fn() -> Result<Executor, Failure> + Sync),
+    bulk: &Bulk,
     draw: Draw,
     numbers: Range<u64>,
     batch: usize,
@@ -271,9 +262,8 @@ fn run(
     let slacks: Result<Vec<Vec<f64>>, Failure> = (0..batches)
         .into_par_iter()
         .map_init(
-            || (points.clone(), executor()),
-            |(points, executor), number| {
-                let executor = executor.as_ref().map_err(Clone::clone)?;
+            || (points.clone(), bulk.clone()),
+            |(points, bulk), number| {
                 let from = numbers.start + number * batch as u64;
                 let to = numbers.end.min(from + batch as u64);
                 let (mut w, mut v) = (Vec::new(), Vec::new());
@@ -285,14 +275,9 @@ fn run(
                     v.extend_from_slice(&point.v);
                 }
                 let length = (to - from) as usize;
-                let given = if v.is_empty() { None } else { Some(v.as_slice()) };
-                let mut roots = executor.run(&w, given, length).map_err(Failure::Run)?;
+                let mut roots = bulk.run(&w, &v, length).map_err(Failure::Run)?;
                 progress(to - from);
-                let mut slack = roots.remove(0);
-                if slack.len() == 1 {
-                    slack.resize(length, slack[0]);
-                }
-                Ok(slack)
+                Ok(roots.remove(0))
             },
         )
         .collect();
@@ -309,18 +294,4 @@ fn extreme(points: &Points, draw: Draw, lowest: Option<(u64, f64)>) -> Option<Ex
         w: short(point.w),
         v: short(point.v),
     })
-}
-
-/// Points of a batch, so that the largest tensor stays in cache and all of them in memory.
-fn batch_points(claim: &Claim) -> usize {
-    let graph = &claim.graph;
-    let needed = graph.reachable(&[claim.reference_slack, claim.slack]);
-    let sizes = graph
-        .ids()
-        .filter(|id| needed[id.index()] && graph.is_variable(*id))
-        .map(|id| size(graph.shape(id)));
-    let (largest, total) = sizes.fold((1, 1), |(largest, total), size| (size.max(largest), total + size));
-    (BATCH_ENTRIES / largest)
-        .min(BATCH_TOTAL / total)
-        .clamp(1, BATCH_POINTS)
 }
