@@ -43,6 +43,7 @@ fn run(case: &Case, claim: &Claim, seed: u64, samples: u64) -> (Options, Finding
         seed,
         confidence: case.check.confidence,
         tolerance: engine::tolerance(claim),
+        max_boxes: case.check.max_boxes,
         starts: case.check.starts,
     };
     let findings = engine::run(claim, &options, &Silent).unwrap_or_else(|failure| panic!("{failure:?}"));

@@ -28,6 +28,7 @@ fn certify(case: &Case, claim: &Claim) -> Certificate {
         seed: case.check.seed,
         confidence: case.check.confidence,
         tolerance: engine::tolerance(claim),
+        max_boxes: case.check.max_boxes,
         starts: case.check.starts,
     };
     let findings = engine::run(claim, &options, &Silent).unwrap_or_else(|failure| panic!("{failure:?}"));
@@ -147,7 +148,7 @@ fn forged_certificates_are_refused() {
     for (case, claim, certificate) in specimens() {
         let decisive = match certificate.verdict {
             Verdict::Refuted => "/evidence/witness/slack",
-            Verdict::Proved => "/evidence/region_bound/rule",
+            Verdict::Proved => "/evidence/proof/",
             Verdict::Supported | Verdict::Undecided => "/evidence/",
         };
         let original: Value = serde_json::from_str(&certificate.to_json()).unwrap();

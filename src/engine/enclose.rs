@@ -5,7 +5,8 @@ use dashu_ratio::RBig;
 
 use crate::claim::Claim;
 use crate::claim::region::Set;
-use crate::eval::exact::ExactArithmetic;
+use crate::eval::exact::{ExactArithmetic, exact_values};
+use crate::eval::interval::Interval;
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Input};
@@ -76,17 +77,6 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
         })
     }
 
-    /// Encloses the slack over a box that contains the whole region.
-    pub fn over_region(&mut self) -> Enclosed<A::Value> {
-        let mut sides = [Vec::new(), Vec::new()];
-        for (input, set) in self.claim.region.free() {
-            let hull = hull(&self.claim.graph, set, self.slack.arithmetic());
-            sides[usize::from(input == Input::V)] = hull;
-        }
-        let [w, v] = sides;
-        self.evaluate(&w, &v)
-    }
-
     /// The arithmetic, to read enclosures with.
     pub fn arithmetic(&mut self) -> &mut A {
         self.slack.arithmetic()
@@ -107,7 +97,23 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
     }
 }
 
-/// A box that contains the set.
+/// The smallest box with binary64 ends around the sets of the coordinates that vary, `w` first, as far
+/// as the arithmetic tells; `None` where it is not bounded.
+pub fn root_box<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A) -> Option<Vec<Interval>> {
+    let mut ranges = Vec::new();
+    for (_, set) in claim.region.free() {
+        for side in hull(&claim.graph, set, &mut arithmetic) {
+            let (lo, hi) = arithmetic.ends(&side);
+            if !(lo.is_finite() && hi.is_finite() && lo <= hi) {
+                return None;
+            }
+            ranges.push(Interval::new(lo, hi));
+        }
+    }
+    Some(ranges)
+}
+
+/// A box that contains the set; the tightest where its numbers are rational.
 fn hull<A: RigorousArithmetic + Clone>(graph: &Graph, set: Set, arithmetic: &mut A) -> Vec<A::Value> {
     let values = |id: NodeId| Evaluator::new(graph, &[id], arithmetic.clone()).root(0).to_vec();
     match set {
@@ -117,6 +123,16 @@ fn hull<A: RigorousArithmetic + Clone>(graph: &Graph, set: Set, arithmetic: &mut
             .map(|(lo, hi)| arithmetic.hull(lo, hi))
             .collect(),
         Set::Ball { center, radius } => {
+            if let Some((center, radius)) = exact_values(graph, center).zip(exact_values(graph, radius)) {
+                let range = |c: &RBig| {
+                    let (lo, hi) = (
+                        arithmetic.rational(&(c - &radius[0])),
+                        arithmetic.rational(&(c + &radius[0])),
+                    );
+                    arithmetic.hull(&lo, &hi)
+                };
+                return center.iter().map(range).collect();
+            }
             let (center, radius) = (values(center), values(radius));
             center
                 .iter()
