@@ -61,9 +61,10 @@ pub fn replay(claim: &Claim, tree: &str) -> Result<Replayed, String> {
         if batch.len() == BATCH || walk.finished {
             let bad = batch
                 .par_iter()
-                .map_init(|| judge.clone(), |judge, (ranges, letter)| {
-                    judge.settles(ranges, *letter)
-                })
+                .map_init(
+                    || judge.clone(),
+                    |judge, (ranges, letter)| judge.settles(ranges, *letter),
+                )
                 .position_first(|settled| !settled);
             if let Some((ranges, letter)) = bad.map(|number| &batch[number]) {
                 let shown = &ranges[..ranges.len().min(8)];
@@ -186,7 +187,10 @@ impl Judge {
     }
 
     fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
-        let cell: Vec<Enclosure> = ranges.iter().map(|range| self.between(range[0], range[1])).collect();
+        let cell: Vec<Enclosure> = ranges
+            .iter()
+            .map(|range| self.between(range[0], range[1]))
+            .collect();
         if letter == 'd' {
             let inputs = sides(&self.inputs, &cell, self.dimension);
             let flags = self.membership.run(&inputs);
@@ -208,7 +212,10 @@ impl Judge {
             'm' => self.mean_value(ranges, &cell, &slopes),
             't' | 'u' => {
                 let face = self.face(ranges, &slopes);
-                let cell: Vec<Enclosure> = face.iter().map(|range| self.between(range[0], range[1])).collect();
+                let cell: Vec<Enclosure> = face
+                    .iter()
+                    .map(|range| self.between(range[0], range[1]))
+                    .collect();
                 if letter == 't' {
                     let flags = self.slack.run(&sides(&self.inputs, &cell, self.dimension));
                     return flags.defined && self.slack.root(0)[0].at_least(&self.floor);

@@ -317,8 +317,16 @@ impl RigorousArithmetic for CheckerArithmetic {
         // the conversion is a library's: it is not believed
         let exact = |end: f64| End::try_from(end).ok();
         (
-            if exact(lo).is_some_and(|end| end <= x.lo) { lo } else { f64::NEG_INFINITY },
-            if exact(hi).is_some_and(|end| end >= x.hi) { hi } else { f64::INFINITY },
+            if exact(lo).is_some_and(|end| end <= x.lo) {
+                lo
+            } else {
+                f64::NEG_INFINITY
+            },
+            if exact(hi).is_some_and(|end| end >= x.hi) {
+                hi
+            } else {
+                f64::INFINITY
+            },
         )
     }
 }

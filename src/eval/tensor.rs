@@ -119,7 +119,9 @@ impl<A: Arithmetic> Evaluator<A> {
         let cost = |position: &usize| {
             let step = &self.steps[*position];
             match step.op {
-                Op::MatMul => entries(position) * self.steps[step.args[0]].shape.last().map_or(1, |&n| n as u64),
+                Op::MatMul => {
+                    entries(position) * self.steps[step.args[0]].shape.last().map_or(1, |&n| n as u64)
+                }
                 Op::Reduce(..) => entries(&step.args[0]),
                 _ => entries(position),
             }

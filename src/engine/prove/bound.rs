@@ -93,7 +93,10 @@ impl Bounder {
             return Outcome::Settled(Rule::Natural);
         }
         let mut lowest = natural.lo;
-        let center: Vec<Interval> = ranges.iter().map(|range| Interval::point(range.midpoint())).collect();
+        let center: Vec<Interval> = ranges
+            .iter()
+            .map(|range| Interval::point(range.midpoint()))
+            .collect();
         let (central, at_center) = self.slack_over(&center);
         let mut slopes = Vec::new();
         if flags.defined && flags.continuous {
@@ -111,8 +114,10 @@ impl Bounder {
                         return Outcome::Settled(Rule::Face);
                     }
                     let (face_slopes, defined) = self.slopes_over(&face);
-                    let center: Vec<Interval> =
-                        face.iter().map(|range| Interval::point(range.midpoint())).collect();
+                    let center: Vec<Interval> = face
+                        .iter()
+                        .map(|range| Interval::point(range.midpoint()))
+                        .collect();
                     let (central, _) = self.slack_over(&center);
                     let bound = mean_value(central, &face_slopes, &face, &center).lo;
                     if defined && bound >= self.floor {

@@ -246,7 +246,10 @@ fn examine(workers: &mut [Bounder], round: &[Task]) -> Vec<Outcome> {
 
 /// The middles of the open boxes with the smallest slack there.
 fn suspects(points: &Points, open: &[Waiting]) -> Vec<Candidate> {
-    let mut order: Vec<&Waiting> = open.iter().filter(|waiting| !waiting.open.central.is_nan()).collect();
+    let mut order: Vec<&Waiting> = open
+        .iter()
+        .filter(|waiting| !waiting.open.central.is_nan())
+        .collect();
     order.sort_by(|a, b| {
         let central = a.open.central.total_cmp(&b.open.central);
         central.then(a.node.cmp(&b.node))
