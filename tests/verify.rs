@@ -14,7 +14,7 @@ fn case(claim: &str, region: &str) -> (Case, Claim) {
     let text = format!(
         r#"{{"name": "a-claim", "title": "t", "source": {{"work": "w", "where": "p"}}, "data": {{"d": [0.1, 0.3]}},
             "parameters": {{"x": [2]}}, "define": {{"f": "sum(x^2) - d[0] * x[0]"}},
-            "claim": {claim}, "region": {region}, "check": {{"samples": 200, "seed": 3, "starts": 4}}}}"#
+            "claim": {claim}, "region": {region}, "check": {{"samples": 200, "seed": 3, "starts": 4, "max_boxes": 200}}}}"#
     );
     let case =
         Case::parse(&text, "case.json", Path::new("."), false).unwrap_or_else(|error| panic!("{error}"));

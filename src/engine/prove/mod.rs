@@ -265,9 +265,11 @@ fn suspects(points: &Points, open: &[Waiting]) -> Vec<Candidate> {
                 side.extend(coordinates.by_ref().take(set.dimension()));
                 set.project(side);
             }
+            // the middle may lie outside the region, and then its slack says nothing: the search
+            // evaluates what it starts from
             Candidate {
                 point,
-                slack: waiting.open.central,
+                slack: f64::INFINITY,
             }
         })
         .collect()
