@@ -79,13 +79,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = Trained(Network { hidden });
     let case = Case::parse(CASE, "own_model.json", Path::new("."), false)?;
     let claim = Claim::with_model(&case, Box::new(model)).map_err(|fault| fault.render(false))?;
-    let options = Options {
-        samples: case.check.samples,
-        seed: case.check.seed,
-        confidence: case.check.confidence,
-        tolerance: engine::tolerance(&claim),
-        starts: case.check.starts,
-    };
+    let options = Options::of(&case.check, &claim);
     let findings = engine::run(&claim, &options, &Silent).map_err(|failure| format!("{failure:?}"))?;
     let certificate = Certificate::new(&case, &claim, options, findings, 0.0);
     println!("{}", certificate.statement.words);

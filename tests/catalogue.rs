@@ -41,9 +41,7 @@ fn run(case: &Case, claim: &Claim, seed: u64, samples: u64) -> (Options, Finding
     let options = Options {
         samples,
         seed,
-        confidence: case.check.confidence,
-        tolerance: engine::tolerance(claim),
-        starts: case.check.starts,
+        ..Options::of(&case.check, claim)
     };
     let findings = engine::run(claim, &options, &Silent).unwrap_or_else(|failure| panic!("{failure:?}"));
     (options, findings)

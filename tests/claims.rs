@@ -38,6 +38,7 @@ fn run(claim: &Claim) -> (Verdict, String) {
         seed: 1,
         confidence: 0.99,
         tolerance: engine::tolerance(claim),
+        max_boxes: 1000,
         starts: 8,
     };
     let findings = engine::run(claim, &options, &Silent).unwrap_or_else(|failure| panic!("{failure:?}"));

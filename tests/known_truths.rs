@@ -489,11 +489,8 @@ fn no_constant_past_the_best_is_proved_and_none_up_to_it_refuted() {
 /// The whole program's verdict, and what `verify` says of the certificate.
 fn verdict(case: &Case, claim: &Claim, fails: bool, what: &str) -> Verdict {
     let options = Options {
-        samples: case.check.samples,
-        seed: case.check.seed,
-        confidence: case.check.confidence,
-        tolerance: engine::tolerance(claim),
-        starts: case.check.starts,
+        max_boxes: 300,
+        ..Options::of(&case.check, claim)
     };
     let findings =
         engine::run(claim, &options, &Silent).unwrap_or_else(|failure| panic!("{what}: {failure:?}"));

@@ -14,7 +14,7 @@ fn case(claim: &str, region: &str) -> (Case, Claim) {
     let text = format!(
         r#"{{"name": "a-claim", "title": "t", "source": {{"work": "w", "where": "p"}}, "data": {{"d": [0.1, 0.3]}},
             "parameters": {{"x": [2]}}, "define": {{"f": "sum(x^2) - d[0] * x[0]"}},
-            "claim": {claim}, "region": {region}, "check": {{"samples": 200, "seed": 3, "starts": 4}}}}"#
+            "claim": {claim}, "region": {region}, "check": {{"samples": 200, "seed": 3, "starts": 4, "max_boxes": 200}}}}"#
     );
     let case =
         Case::parse(&text, "case.json", Path::new("."), false).unwrap_or_else(|error| panic!("{error}"));
@@ -23,13 +23,7 @@ fn case(claim: &str, region: &str) -> (Case, Claim) {
 }
 
 fn certify(case: &Case, claim: &Claim) -> Certificate {
-    let options = Options {
-        samples: case.check.samples,
-        seed: case.check.seed,
-        confidence: case.check.confidence,
-        tolerance: engine::tolerance(claim),
-        starts: case.check.starts,
-    };
+    let options = Options::of(&case.check, claim);
     let findings = engine::run(claim, &options, &Silent).unwrap_or_else(|failure| panic!("{failure:?}"));
     Certificate::new(case, claim, options, findings, 0.5)
 }
@@ -147,7 +141,7 @@ fn forged_certificates_are_refused() {
     for (case, claim, certificate) in specimens() {
         let decisive = match certificate.verdict {
             Verdict::Refuted => "/evidence/witness/slack",
-            Verdict::Proved => "/evidence/region_bound/rule",
+            Verdict::Proved => "/evidence/proof/",
             Verdict::Supported | Verdict::Undecided => "/evidence/",
         };
         let original: Value = serde_json::from_str(&certificate.to_json()).unwrap();
@@ -272,8 +266,7 @@ fn forged_options_and_comparisons_are_refused() {
     }
     let (case, claim, certificate) = specimens().remove(1);
     let mut altered = certificate.clone();
-    let low = altered.evidence.region_bound.slack[0];
-    altered.evidence.region_bound.slack[1] = low;
+    altered.evidence.proof.as_mut().unwrap().boxes += 1;
     check(&forged(altered), &case, &claim).unwrap_err();
 }
 

@@ -4,6 +4,7 @@
 //! the digest. The format is described in `docs/certificate-format.md`.
 
 pub mod number;
+pub mod replay;
 pub mod verify;
 
 use indexmap::IndexMap;

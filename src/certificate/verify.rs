@@ -6,14 +6,16 @@
 
 use dashu_ratio::RBig;
 
+use super::replay::replay;
 use super::{Certificate, FORMAT, VERSION, case_record};
 use crate::case::Case;
 use crate::case::read::SAMPLES;
 use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::engine::enclose::Encloser;
+use crate::engine::prove::RULE;
 use crate::engine::search::{Witness, read_point};
-use crate::engine::{self, Failure, INTERVAL_BOUND, Progress, Verdict};
+use crate::engine::{self, Failure, Progress, Verdict};
 use crate::eval::RigorousArithmetic;
 use crate::eval::checker::CheckerArithmetic;
 use crate::graph::op::{Input, Unary};
@@ -168,37 +170,32 @@ fn meets<A: RigorousArithmetic>(
     !lo.is_some_and(|lo| arithmetic.below(x, &lo)) && !hi.is_some_and(|hi| arithmetic.below(&mirrored, &-hi))
 }
 
-/// Recomputes a proof in the checker arithmetic; a rule that is not known is refused.
+/// Replays a proof in the checker arithmetic; a rule that is not known is refused.
 fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refusal> {
-    let bound = &certificate.evidence.region_bound;
-    if bound.rule != INTERVAL_BOUND {
+    let Some(proof) = &certificate.evidence.proof else {
+        return refuse("it says `proved` without a proof");
+    };
+    if proof.rule != RULE {
         return refuse(format!(
             "it rests on a rule that this program does not know: {:?}",
-            bound.rule
+            proof.rule
         ));
     }
     if certificate.evidence.witness.is_some() {
         return refuse("it says `proved` and shows a witness");
     }
-    let mut encloser = Encloser::new(claim, CheckerArithmetic::new());
-    let enclosed = encloser.over_region();
-    if !enclosed.flags.defined {
-        return refuse("the claim is not defined on the whole region");
+    let replayed = replay(claim, &proof.tree).map_err(Refusal::Refused)?;
+    let complete = proof.settled == 1.0 && proof.stopped.is_none() && proof.worst.is_none();
+    if (proof.boxes, proof.depth) != (replayed.boxes, replayed.depth) || !complete {
+        return refuse("what it says of its proof tree is not what the tree shows");
     }
-    let floor = -claim.tolerance.clone();
-    if !encloser.arithmetic().at_least(&enclosed.slack, &floor) {
-        return refuse("the bound on the slack over the region is below minus the tolerance");
+    if proof.boxes > certificate.options.max_boxes {
+        return refuse("its proof has more boxes than `options.max_boxes`");
     }
-    let exact = |end: Option<f64>| end.and_then(|x| RBig::try_from(x).ok());
-    let [lo, hi] = bound.slack;
-    let plausible = lo <= hi.or(lo)
-        && exact(lo).is_some_and(|lo| lo >= floor && encloser.arithmetic().at_least(&enclosed.slack, &lo))
-        && meets(encloser.arithmetic(), &enclosed.slack, None, exact(hi));
-    let jumps_hidden = bound.continuous && !enclosed.flags.continuous;
-    if !(bound.proves && bound.defined && plausible) || jumps_hidden {
-        return refuse("the bound that it states is not what the checker finds");
-    }
-    Ok("the bound over the whole region was recomputed in multiprecision".to_owned())
+    Ok(format!(
+        "the proof was replayed in multiprecision: {} boxes, at most {} splits deep",
+        replayed.boxes, replayed.depth
+    ))
 }
 
 /// Recomputes the statistics and the search from their seed.

@@ -29,6 +29,9 @@ pub struct Certify {
     /// Use this seed instead of the case's
     #[arg(long)]
     seed: Option<u64>,
+    /// Let the prover examine so many boxes instead of the case's number; 0 turns it off
+    #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
+    max_boxes: Option<u64>,
     /// Nothing on standard error: the certificate is the whole answer
     #[arg(long)]
     json: bool,
@@ -57,12 +60,12 @@ impl Certify {
             }
             printer.writable(path)?;
         }
+        let asked = Options::of(&case.check, &claim);
         let options = Options {
-            samples: self.samples.unwrap_or(case.check.samples),
-            seed: self.seed.unwrap_or(case.check.seed),
-            confidence: case.check.confidence,
-            tolerance: engine::tolerance(&claim),
-            starts: case.check.starts,
+            samples: self.samples.unwrap_or(asked.samples),
+            seed: self.seed.unwrap_or(asked.seed),
+            max_boxes: self.max_boxes.unwrap_or(asked.max_boxes),
+            ..asked
         };
         let started = Instant::now();
         let progress = printer.progress();
@@ -97,6 +100,12 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
             "  sampled   {} uniform points, smallest slack {:.6e}; with confidence {} the slack is below minus the \
              tolerance on at most {:.3e} of the region",
             sampling.count, minimum.slack, share.confidence, share.at_most
+        ));
+    }
+    if let Some(proof) = &certificate.evidence.proof {
+        printer.note(&format!(
+            "  settled   {:.6} of the box around the region, with {} boxes, at most {} splits deep",
+            proof.settled, proof.boxes, proof.depth
         ));
     }
     if let Some(search) = &certificate.evidence.search

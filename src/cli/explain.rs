@@ -109,7 +109,6 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
 
     let points = Points::new(claim, case.check.seed);
     line("engines");
-    line("  interval bound  one rigorous evaluation of the slack over the whole region; settles easy claims");
     let directed: Vec<&str> = [
         (Draw::NearDiagonal, "pairs with v near w"),
         (Draw::NearKink, "points near kinks"),
@@ -135,6 +134,10 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
             } else {
                 format!(", and {}", directed.join(", "))
             }
+        ));
+        line(&format!(
+            "  prove           branch and bound over boxes, at most {} of them",
+            case.check.max_boxes
         ));
         line(&format!(
             "  search          projected descent and random moves from the {} worst points",

@@ -5,9 +5,10 @@ use dashu_ratio::RBig;
 
 use crate::claim::Claim;
 use crate::claim::region::Set;
-use crate::eval::exact::ExactArithmetic;
+use crate::eval::exact::{ExactArithmetic, exact_values};
+use crate::eval::interval::Interval;
 use crate::eval::tensor::Evaluator;
-use crate::eval::{Flags, RigorousArithmetic};
+use crate::eval::{Arithmetic, Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Input};
 use crate::graph::{Graph, NodeId};
 
@@ -29,12 +30,55 @@ pub struct Enclosed<V> {
     pub flags: Flags,
 }
 
+/// The slack of a claim in a rigorous arithmetic, with everything that must be defined with it.
+#[derive(Clone)]
+pub struct Slack<A: Arithmetic> {
+    roots: Evaluator<A>,
+    /// functions with jumps of which a gradient is taken
+    jumping: Evaluator<A>,
+}
+
+impl<A: RigorousArithmetic + Clone> Slack<A> {
+    /// Prepares a claim.
+    pub fn new(claim: &Claim, arithmetic: A) -> Self {
+        let jumping: Vec<NodeId> = claim
+            .prerequisites
+            .iter()
+            .copied()
+            .filter(|root| !claim.graph.is_continuous(*root))
+            .collect();
+        Slack {
+            jumping: Evaluator::new(&claim.graph, &jumping, arithmetic.clone()),
+            roots: Evaluator::new(&claim.graph, &claim.rigorous_roots(), arithmetic),
+        }
+    }
+
+    /// Encloses the slack over enclosures of the coordinates of each input that varies.
+    pub fn over(&mut self, inputs: &[(Input, &[A::Value])]) -> Enclosed<A::Value> {
+        let mut flags = self.roots.run(inputs);
+        // there is no gradient at a jump of the function itself
+        flags.defined &= self.jumping.run(inputs).continuous;
+        Enclosed {
+            slack: self.roots.root(0)[0].clone(),
+            flags,
+        }
+    }
+
+    /// Scalar operations of one evaluation, roughly.
+    pub fn operations(&self) -> u64 {
+        self.roots.operations() + self.jumping.operations()
+    }
+
+    /// The arithmetic, to read enclosures with.
+    pub fn arithmetic(&mut self) -> &mut A {
+        self.roots.arithmetic()
+    }
+}
+
 /// Encloses the slack of a claim.
 pub struct Encloser<'a, A: RigorousArithmetic> {
     claim: &'a Claim,
-    slack: Evaluator<A>,
-    /// functions with jumps of which a gradient is taken
-    jumping: Evaluator<A>,
+    slack: Slack<A>,
     membership: Evaluator<A>,
     exact_membership: Evaluator<ExactArithmetic>,
 }
@@ -42,16 +86,9 @@ pub struct Encloser<'a, A: RigorousArithmetic> {
 impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
     /// Prepares a claim.
     pub fn new(claim: &'a Claim, arithmetic: A) -> Self {
-        let jumping: Vec<NodeId> = claim
-            .prerequisites
-            .iter()
-            .copied()
-            .filter(|root| !claim.graph.is_continuous(*root))
-            .collect();
         Encloser {
             claim,
-            jumping: Evaluator::new(&claim.graph, &jumping, arithmetic.clone()),
-            slack: Evaluator::new(&claim.graph, &claim.rigorous_roots(), arithmetic.clone()),
+            slack: Slack::new(claim, arithmetic.clone()),
             membership: Evaluator::new(&claim.graph, &claim.membership, arithmetic),
             exact_membership: Evaluator::new(&claim.graph, &claim.membership, ExactArithmetic),
         }
@@ -112,21 +149,43 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
     }
 
     fn evaluate(&mut self, w: &[A::Value], v: &[A::Value]) -> Enclosed<A::Value> {
-        let mut flags = self.slack.run(&[(Input::W, w), (Input::V, v)]);
-        // there is no gradient at a jump of the function itself
-        flags.defined &= self.jumping.run(&[(Input::W, w), (Input::V, v)]).continuous;
-        Enclosed {
-            slack: self.slack.root(0)[0].clone(),
-            flags,
+        self.slack.over(&[(Input::W, w), (Input::V, v)])
+    }
+}
+
+/// The smallest box with binary64 ends around the sets of the coordinates that vary, `w` first, as far
+/// as the arithmetic tells; `None` where it is not bounded, or its bounds are not defined.
+pub fn root_box<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A) -> Option<Vec<Interval>> {
+    let mut ranges = Vec::new();
+    for (_, set) in claim.region.free() {
+        let (sides, defined) = hull(&claim.graph, set, &mut arithmetic);
+        for side in sides {
+            let (lo, hi) = arithmetic.ends(&side);
+            if !(defined && lo.is_finite() && hi.is_finite() && lo <= hi) {
+                return None;
+            }
+            ranges.push(Interval::new(lo, hi));
         }
     }
+    Some(ranges)
 }
 
 /// A box that contains the set, and whether its bounds are defined.
 fn hull<A: RigorousArithmetic + Clone>(graph: &Graph, set: Set, arithmetic: &mut A) -> (Vec<A::Value>, bool) {
     let (first, second) = match set {
         Set::Box { lo, hi } => (lo, hi),
-        Set::Ball { center, radius } => (center, radius),
+        Set::Ball { center, radius } => {
+            // the tightest where its numbers are rational
+            if let Some((center, radius)) = exact_values(graph, center).zip(exact_values(graph, radius)) {
+                let range = |c: &RBig| {
+                    let (lo, hi) = (c - &radius[0], c + &radius[0]);
+                    let (lo, hi) = (arithmetic.rational(&lo), arithmetic.rational(&hi));
+                    arithmetic.hull(&lo, &hi)
+                };
+                return (center.iter().map(range).collect(), true);
+            }
+            (center, radius)
+        }
         Set::Point(_) => return (Vec::new(), true),
     };
     let mut bounds = Evaluator::new(graph, &[first, second], arithmetic.clone());

@@ -1,22 +1,22 @@
-//! The engines, in the order in which they run: interval bound on the region, sampling, search and
-//! confirmation, cross-checks; and the verdict that follows from what they found.
+//! The engines, in the order in which they run: sampling, proof, search and confirmation, cross-checks;
+//! and the verdict that follows from what they found.
 
 pub mod cross_check;
 pub mod enclose;
 pub mod points;
+pub mod prove;
 pub mod sample;
 pub mod search;
 pub mod statistics;
 
-use dashu_ratio::RBig;
 use serde::{Deserialize, Serialize};
 
+use crate::case::CheckSpec;
 use crate::claim::Claim;
-use crate::eval::RigorousArithmetic;
-use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::eval::interval::Interval;
 use cross_check::CrossChecks;
-use enclose::Encloser;
 use points::Points;
+use prove::Proof;
 use sample::Sampling;
 use search::{Search, Witness};
 
@@ -32,8 +32,24 @@ pub struct Options {
     pub confidence: f64,
     /// the claim's tolerance in binary64, rounded down
     pub tolerance: f64,
+    /// boxes of the prover; 0 turns it off
+    pub max_boxes: u64,
     /// starts of the search
     pub starts: u64,
+}
+
+impl Options {
+    /// What the case asks for.
+    pub fn of(check: &CheckSpec, claim: &Claim) -> Options {
+        Options {
+            samples: check.samples,
+            seed: check.seed,
+            confidence: check.confidence,
+            tolerance: tolerance(claim),
+            max_boxes: check.max_boxes,
+            starts: check.starts,
+        }
+    }
 }
 
 /// Why the engines could not run.
@@ -71,33 +87,14 @@ impl Verdict {
     }
 }
 
-/// A bound on the slack over the whole region.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegionBound {
-    /// name of the rule
-    pub rule: String,
-    /// enclosure of the slack over a box around the region; `null` stands for an infinite end
-    pub slack: [Option<f64>; 2],
-    /// whether everything that the claim speaks of is defined all over the region
-    pub defined: bool,
-    /// whether no kink lies in the region
-    pub continuous: bool,
-    /// whether this settles the claim
-    pub proves: bool,
-}
-
-/// The rule behind a proof by one evaluation.
-pub const INTERVAL_BOUND: &str = "interval bound on the region";
-
 /// What every engine found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// one interval evaluation over the whole region
-    pub region_bound: RegionBound,
     /// sampling
     pub sampling: Sampling,
+    /// what the prover settled; absent when a sample refutes the claim or the prover is off
+    pub proof: Option<Proof>,
     /// search for a violation; absent when nothing varies
     pub search: Option<Search>,
     /// a confirmed violation
@@ -147,12 +144,9 @@ pub fn tolerance(claim: &Claim) -> f64 {
 /// # Errors
 /// When the region cannot be sampled or Burn fails.
 pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<Findings, Failure> {
-    progress.stage("interval bound", None);
-    let region_bound = region_bound(claim);
-
     progress.stage("sampling", Some(options.samples));
     let started = std::time::Instant::now();
-    let (sampling, candidates) = sample::sample(claim, options, &|points| progress.advance(points))?;
+    let (sampling, mut candidates) = sample::sample(claim, options, &|points| progress.advance(points))?;
     let sampling_seconds = started.elapsed().as_secs_f64();
     let sampled = sampling.uniform.count
         + sampling
@@ -161,12 +155,22 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
             .map(|directed| directed.count)
             .sum::<u64>();
 
-    progress.stage("search", None);
+    progress.stage("proof", None);
     let points = Points::new(claim, options.seed);
     // a violation beyond doubt among the samples needs no search
     let mut witness = search::confirm(claim, &candidates);
+    let mut proof = None;
+    if witness.is_none()
+        && let Some((record, suspects)) = prove::prove(claim, &points, options)
+    {
+        proof = Some(record);
+        candidates.extend(suspects);
+    }
+    let proved = proof.as_ref().is_some_and(Proof::complete);
+
+    progress.stage("search", None);
     let mut search_record = None;
-    if witness.is_none() && !points.free().is_empty() && !region_bound.proves {
+    if witness.is_none() && !points.free().is_empty() && !proved {
         let (record, suspects) = search::search(claim, &points, &candidates);
         witness = search::confirm(claim, &suspects);
         search_record = Some(record);
@@ -175,8 +179,8 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
     progress.stage("cross-checks", None);
     let cross_checks = cross_check::cross_check(claim, options)?;
     let evidence = Evidence {
-        region_bound,
         sampling,
+        proof,
         search: search_record,
         witness,
     };
@@ -191,22 +195,6 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
     })
 }
 
-/// One interval evaluation over the whole region.
-fn region_bound(claim: &Claim) -> RegionBound {
-    let mut encloser = Encloser::new(claim, IntervalArithmetic::new());
-    let enclosed = encloser.over_region();
-    let floor: RBig = -claim.tolerance.clone();
-    let proves = enclosed.flags.defined && encloser.arithmetic().at_least(&enclosed.slack, &floor);
-    let end = |x: f64| x.is_finite().then_some(x);
-    RegionBound {
-        rule: INTERVAL_BOUND.to_owned(),
-        slack: [end(enclosed.slack.lo), end(enclosed.slack.hi)],
-        defined: enclosed.flags.defined,
-        continuous: enclosed.flags.continuous,
-        proves,
-    }
-}
-
 /// The verdict that the evidence bears, and why.
 ///
 /// A witness refutes. A bound proves. Both at once are possible only when the violation is smaller
@@ -219,11 +207,13 @@ pub fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
         );
         return (Verdict::Refuted, reason);
     }
-    if evidence.region_bound.proves {
+    if let Some(proof) = &evidence.proof
+        && proof.complete()
+    {
         let reason = format!(
-            "the interval bound of the slack over the whole region is at least {:e}, and the tolerance is {:e}",
-            evidence.region_bound.slack[0].unwrap_or(f64::INFINITY),
-            options.tolerance
+            "on each of the boxes that cover the region the slack is at least minus the tolerance of {:e}, or the \
+             box lies outside: {} boxes examined",
+            options.tolerance, proof.boxes
         );
         return (Verdict::Proved, reason);
     }
@@ -263,9 +253,22 @@ pub fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
         return (Verdict::Undecided, reason);
     }
     let reason = format!(
-        "no violation at {} uniform points nor by search; the smallest slack found is {lowest:e}. Nothing is \
-         proved: one interval bound does not settle the region",
-        sampling.uniform.count
+        "no violation at {} uniform points nor by search; the smallest slack found is {lowest:e}. {}",
+        sampling.uniform.count,
+        unproved(evidence.proof.as_ref())
     );
     (Verdict::Supported, reason)
+}
+
+/// A sentence on a proof that is not complete.
+fn unproved(proof: Option<&Proof>) -> String {
+    match proof {
+        None => "Nothing is proved: the prover did not run".to_owned(),
+        Some(proof) => format!(
+            "The prover settled {:.1} % of the box around the region with {} boxes",
+            // not rounded up to the whole
+            (proof.settled * 1000.0).floor() / 10.0,
+            proof.boxes
+        ),
+    }
 }

@@ -311,6 +311,24 @@ impl RigorousArithmetic for CheckerArithmetic {
     fn hull(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
         x.hull(y)
     }
+
+    fn ends(&self, x: &Enclosure) -> (f64, f64) {
+        let (lo, hi) = x.to_f64();
+        // the conversion is a library's: it is not believed
+        let exact = |end: f64| End::try_from(end).ok();
+        (
+            if exact(lo).is_some_and(|end| end <= x.lo) {
+                lo
+            } else {
+                f64::NEG_INFINITY
+            },
+            if exact(hi).is_some_and(|end| end >= x.hi) {
+                hi
+            } else {
+                f64::INFINITY
+            },
+        )
+    }
 }
 
 impl Arithmetic for CheckerArithmetic {

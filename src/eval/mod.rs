@@ -80,4 +80,6 @@ pub trait RigorousArithmetic: Arithmetic {
     fn below(&self, x: &Self::Value, bound: &RBig) -> bool;
     /// The smallest enclosure that holds both.
     fn hull(&self, x: &Self::Value, y: &Self::Value) -> Self::Value;
+    /// The ends as binary64 numbers, rounded outward.
+    fn ends(&self, x: &Self::Value) -> (f64, f64);
 }

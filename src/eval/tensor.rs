@@ -113,6 +113,22 @@ impl<A: Arithmetic> Evaluator<A> {
         &mut self.arithmetic
     }
 
+    /// Scalar operations of each evaluation, about: entries, and factors of inner products.
+    pub fn operations(&self) -> u64 {
+        let entries = |position: &usize| size(&self.steps[*position].shape) as u64;
+        let cost = |position: &usize| {
+            let step = &self.steps[*position];
+            match step.op {
+                Op::MatMul => {
+                    entries(position) * self.steps[step.args[0]].shape.last().map_or(1, |&n| n as u64)
+                }
+                Op::Reduce(..) => entries(&step.args[0]),
+                _ => entries(position),
+            }
+        };
+        self.variable.iter().map(cost).sum()
+    }
+
     /// Number of nodes that each evaluation computes.
     pub fn len(&self) -> usize {
         self.variable.len()

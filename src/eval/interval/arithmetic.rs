@@ -109,6 +109,10 @@ impl RigorousArithmetic for IntervalArithmetic {
     fn hull(&self, x: &Interval, y: &Interval) -> Interval {
         x.hull(*y)
     }
+
+    fn ends(&self, x: &Interval) -> (f64, f64) {
+        (x.lo, x.hi)
+    }
 }
 
 impl Arithmetic for IntervalArithmetic {

@@ -1,0 +1,278 @@
+//! Replay of a proof tree in the checker arithmetic.
+//!
+//! Nothing is taken from the certificate but the tree: slack, gradient and region come from the case,
+//! and the root box is computed here. A split replaces a box by two that cover it, so that the leaves
+//! of a complete walk cover the root; each leaf is bounded by the rule that its letter names.
+
+use dashu_ratio::RBig;
+use rayon::prelude::*;
+
+use crate::claim::Claim;
+use crate::engine::enclose::{Slack, root_box};
+use crate::engine::prove::allowed_boxes;
+use crate::engine::prove::tree::{MAX_TEXT, middle};
+use crate::eval::checker::{CheckerArithmetic, Enclosure};
+use crate::eval::tensor::Evaluator;
+use crate::eval::{Arithmetic, RigorousArithmetic};
+use crate::graph::op::{Binary, Input};
+
+/// Leaves that are bounded together.
+const BATCH: usize = 512;
+
+/// What a tree turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// boxes, split ones included
+    pub boxes: u64,
+    /// most splits above a leaf
+    pub depth: u32,
+}
+
+/// One end of a box and the other, for every coordinate.
+type Ranges = Vec<[f64; 2]>;
+
+/// Replays a tree.
+///
+/// # Errors
+/// A sentence that says what is wrong with the tree.
+pub fn replay(claim: &Claim, tree: &str) -> Result<Replayed, String> {
+    if tree.len() > MAX_TEXT {
+        return Err("the proof tree is too long".to_owned());
+    }
+    let Some(root) = root_box(claim, CheckerArithmetic::new()) else {
+        return Err("the region has no bounded hull".to_owned());
+    };
+    let judge = Judge::new(claim);
+    // each box is a letter or a number and a stroke
+    let boxes = tree.bytes().filter(|byte| !byte.is_ascii_digit()).count() as u64;
+    if boxes > allowed_boxes(judge.operations(), root.len()).max(1) {
+        return Err("the proof tree has more boxes than the prover ever makes".to_owned());
+    }
+    let mut walk = Walk {
+        rest: tree,
+        ranges: root.iter().map(|range| [range.lo, range.hi]).collect(),
+        frames: Vec::new(),
+        depth: 0,
+        finished: false,
+    };
+    let mut batch: Vec<(Ranges, char)> = Vec::new();
+    while !walk.finished {
+        batch.push(walk.next_leaf()?);
+        if batch.len() == BATCH || walk.finished {
+            let bad = batch
+                .par_iter()
+                .map_init(
+                    || judge.clone(),
+                    |judge, (ranges, letter)| judge.settles(ranges, *letter),
+                )
+                .position_first(|settled| !settled);
+            if let Some((ranges, letter)) = bad.map(|number| &batch[number]) {
+                let shown = &ranges[..ranges.len().min(8)];
+                return Err(format!("rule `{letter}` does not settle the box {shown:?}"));
+            }
+            batch.clear();
+        }
+    }
+    if !walk.rest.is_empty() {
+        return Err("the proof tree goes on after its last box".to_owned());
+    }
+    Ok(Replayed {
+        boxes,
+        depth: walk.depth,
+    })
+}
+
+/// A split on the way from the root to the current box.
+struct Frame {
+    coordinate: usize,
+    range: [f64; 2],
+    cut: f64,
+    upper: bool,
+}
+
+/// The walk through the tree in preorder, with one box that is narrowed and widened again.
+struct Walk<'a> {
+    rest: &'a str,
+    ranges: Ranges,
+    frames: Vec<Frame>,
+    depth: u32,
+    finished: bool,
+}
+
+impl Walk<'_> {
+    /// Goes down to the next leaf, and on to the box after it.
+    fn next_leaf(&mut self) -> Result<(Ranges, char), String> {
+        while self.rest.starts_with(|first: char| first.is_ascii_digit()) {
+            self.split()?;
+        }
+        let letter = self.rest.chars().next().ok_or("the proof tree ends too early")?;
+        self.rest = &self.rest[letter.len_utf8()..];
+        self.depth = self.depth.max(self.frames.len() as u32);
+        let leaf = (self.ranges.clone(), letter);
+        self.finished = true;
+        while let Some(frame) = self.frames.last_mut() {
+            if frame.upper {
+                self.ranges[frame.coordinate] = frame.range;
+                self.frames.pop();
+            } else {
+                frame.upper = true;
+                self.ranges[frame.coordinate] = [frame.cut, frame.range[1]];
+                self.finished = false;
+                break;
+            }
+        }
+        Ok(leaf)
+    }
+
+    fn split(&mut self) -> Result<(), String> {
+        let (number, rest) = self.rest.split_once('/').ok_or("a split without its stroke")?;
+        let coordinate: usize = number
+            .parse()
+            .ok()
+            .filter(|coordinate: &usize| coordinate.to_string() == number)
+            .filter(|&coordinate| coordinate < self.ranges.len())
+            .ok_or("a split of no coordinate")?;
+        let range = self.ranges[coordinate];
+        let cut = middle(range[0], range[1])
+            .filter(|&cut| range[0] < cut && cut < range[1])
+            .ok_or("a split of a range that has no middle")?;
+        self.frames.push(Frame {
+            coordinate,
+            range,
+            cut,
+            upper: false,
+        });
+        self.ranges[coordinate] = [range[0], cut];
+        self.rest = rest;
+        Ok(())
+    }
+}
+
+/// Decides whether a rule settles a box.
+#[derive(Clone)]
+struct Judge {
+    inputs: Vec<Input>,
+    dimension: usize,
+    floor: RBig,
+    arithmetic: CheckerArithmetic,
+    slack: Slack<CheckerArithmetic>,
+    gradient: Evaluator<CheckerArithmetic>,
+    membership: Evaluator<CheckerArithmetic>,
+    memberships: usize,
+}
+
+impl Judge {
+    fn new(claim: &Claim) -> Judge {
+        let mut graph = claim.graph.clone();
+        let inputs: Vec<Input> = claim.region.free().iter().map(|(input, _)| *input).collect();
+        let gradients: Vec<_> = inputs
+            .iter()
+            .map(|&input| graph.gradient(claim.slack, input, claim.dimension))
+            .collect();
+        let arithmetic = CheckerArithmetic::new;
+        Judge {
+            inputs,
+            dimension: claim.dimension,
+            floor: -claim.tolerance.clone(),
+            arithmetic: arithmetic(),
+            slack: Slack::new(claim, arithmetic()),
+            gradient: Evaluator::new(&graph, &gradients, arithmetic()),
+            membership: Evaluator::new(&graph, &claim.membership, arithmetic()),
+            memberships: claim.membership.len(),
+        }
+    }
+
+    fn operations(&self) -> u64 {
+        3 * self.slack.operations() + 2 * self.gradient.operations()
+    }
+
+    fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
+        let cell: Vec<Enclosure> = ranges
+            .iter()
+            .map(|range| self.between(range[0], range[1]))
+            .collect();
+        if letter == 'd' {
+            let inputs = sides(&self.inputs, &cell, self.dimension);
+            let flags = self.membership.run(&inputs);
+            let mut entries = (0..self.memberships).flat_map(|number| self.membership.root(number));
+            return flags.defined && entries.any(Enclosure::is_negative);
+        }
+        let natural = self.slack.over(&sides(&self.inputs, &cell, self.dimension));
+        if letter == 'n' {
+            return natural.flags.defined && natural.slack.at_least(&self.floor);
+        }
+        // the other rules rest on derivatives
+        if !(natural.flags.defined && natural.flags.continuous) {
+            return false;
+        }
+        let Some(slopes) = self.slopes(&cell) else {
+            return false;
+        };
+        match letter {
+            'm' => self.mean_value(ranges, &cell, &slopes),
+            't' | 'u' => {
+                let face = self.face(ranges, &slopes);
+                let cell: Vec<Enclosure> = face
+                    .iter()
+                    .map(|range| self.between(range[0], range[1]))
+                    .collect();
+                if letter == 't' {
+                    let natural = self.slack.over(&sides(&self.inputs, &cell, self.dimension));
+                    return natural.flags.defined && natural.slack.at_least(&self.floor);
+                }
+                match self.slopes(&cell) {
+                    Some(slopes) => self.mean_value(&face, &cell, &slopes),
+                    None => false,
+                }
+            }
+            _ => false,
+        }
+    }
+
+    fn between(&mut self, lo: f64, hi: f64) -> Enclosure {
+        let (lo, hi) = (self.arithmetic.float(lo), self.arithmetic.float(hi));
+        lo.hull(&hi)
+    }
+
+    /// The gradient of the slack over a box, where it is defined all over it.
+    fn slopes(&mut self, cell: &[Enclosure]) -> Option<Vec<Enclosure>> {
+        let flags = self.gradient.run(&sides(&self.inputs, cell, self.dimension));
+        let slopes = (0..self.inputs.len()).flat_map(|number| self.gradient.root(number).to_vec());
+        flags.defined.then(|| slopes.collect())
+    }
+
+    fn face(&self, ranges: &[[f64; 2]], slopes: &[Enclosure]) -> Ranges {
+        let fixed = |(&[lo, hi], slope): (&[f64; 2], &Enclosure)| {
+            if slope.at_least(&RBig::ZERO) {
+                [lo, lo]
+            } else if slope.at_most(&RBig::ZERO) {
+                [hi, hi]
+            } else {
+                [lo, hi]
+            }
+        };
+        ranges.iter().zip(slopes).map(fixed).collect()
+    }
+
+    fn mean_value(&mut self, ranges: &[[f64; 2]], cell: &[Enclosure], slopes: &[Enclosure]) -> bool {
+        // any number of the range will do; this is the one that the prover takes
+        let center: Vec<f64> = ranges
+            .iter()
+            .map(|&[lo, hi]| (0.5 * lo + 0.5 * hi).clamp(lo, hi))
+            .collect();
+        let center: Vec<Enclosure> = center.into_iter().map(|x| self.arithmetic.float(x)).collect();
+        let central = self.slack.over(&sides(&self.inputs, &center, self.dimension));
+        let mut sum = central.slack;
+        for (slope, (x, c)) in slopes.iter().zip(cell.iter().zip(&center)) {
+            let offset = self.arithmetic.binary(Binary::Sub, x, c);
+            let product = self.arithmetic.binary(Binary::Mul, slope, &offset);
+            sum = self.arithmetic.binary(Binary::Add, &sum, &product);
+        }
+        central.flags.defined && self.arithmetic.at_least(&sum, &self.floor)
+    }
+}
+
+/// Each input that varies with its enclosures.
+fn sides<'a>(inputs: &[Input], cell: &'a [Enclosure], dimension: usize) -> Vec<(Input, &'a [Enclosure])> {
+    inputs.iter().copied().zip(cell.chunks_exact(dimension)).collect()
+}

@@ -1,0 +1,235 @@
+//! Lower bounds of the slack over one box, and whether one of them settles it. `docs/soundness.md`
+//! says why each is one.
+
+use super::tree::{Rule, middle};
+use crate::claim::Claim;
+use crate::claim::region::Set;
+use crate::engine::enclose::Slack;
+use crate::eval::Flags;
+use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::eval::tensor::Evaluator;
+use crate::graph::op::Input;
+
+/// Every so many levels the widest range is cut, whatever the gradient says: parts outside the region
+/// are found by their size alone.
+const WIDEST_EVERY: u32 = 4;
+
+/// What is known of a box after its bounds were computed.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// nothing in it violates the claim
+    Settled(Rule),
+    /// not settled
+    Open(Open),
+}
+
+/// A box that no bound settled.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// a lower bound of the slack where the slack is defined
+    pub lowest: f64,
+    /// slack at the middle, in the middle of its enclosure; NaN where it is not known
+    pub central: f64,
+    /// whether the middle lies in the region and violates the claim, beyond doubt
+    pub violated: bool,
+    /// coordinate to split and where; none where every range is as narrow as binary64 allows
+    pub split: Option<(usize, f64)>,
+}
+
+/// Bounds boxes of one claim.
+#[derive(Clone)]
+pub struct Bounder {
+    inputs: Vec<Input>,
+    dimension: usize,
+    floor: f64,
+    slack: Slack<IntervalArithmetic>,
+    gradient: Evaluator<IntervalArithmetic>,
+    membership: Evaluator<IntervalArithmetic>,
+    memberships: usize,
+    discards: bool,
+}
+
+impl Bounder {
+    /// Prepares a claim; a box is settled where its slack is at least `-tolerance`.
+    pub fn new(claim: &Claim, tolerance: f64) -> Bounder {
+        let mut graph = claim.graph.clone();
+        let free = claim.region.free();
+        let inputs: Vec<Input> = free.iter().map(|(input, _)| *input).collect();
+        let gradients: Vec<_> = inputs
+            .iter()
+            .map(|&input| graph.gradient(claim.slack, input, claim.dimension))
+            .collect();
+        let arithmetic = IntervalArithmetic::new;
+        let boxes_only = free.iter().all(|(_, set)| matches!(set, Set::Box { .. }));
+        Bounder {
+            inputs,
+            dimension: claim.dimension,
+            floor: -tolerance,
+            slack: Slack::new(claim, arithmetic()),
+            gradient: Evaluator::new(&graph, &gradients, arithmetic()),
+            membership: Evaluator::new(&graph, &claim.membership, arithmetic()),
+            memberships: claim.membership.len(),
+            // every box lies in the hull of a set that is a box itself
+            discards: !(boxes_only && claim.region.constraints.is_empty()),
+        }
+    }
+
+    /// Scalar operations that the bounds of one box may take, roughly.
+    pub fn operations(&self) -> u64 {
+        let membership = if self.discards {
+            self.membership.operations()
+        } else {
+            0
+        };
+        3 * self.slack.operations() + 2 * self.gradient.operations() + membership
+    }
+
+    /// Bounds the slack over a box, `depth` splits below the root.
+    pub fn examine(&mut self, ranges: &[Interval], depth: u32) -> Outcome {
+        if self.discards && self.lies_outside(ranges) {
+            return Outcome::Settled(Rule::Discard);
+        }
+        let (natural, flags) = self.slack_over(ranges);
+        if flags.defined && natural.lo >= self.floor {
+            return Outcome::Settled(Rule::Natural);
+        }
+        let mut lowest = natural.lo;
+        let center: Vec<Interval> = ranges
+            .iter()
+            .map(|range| Interval::point(range.midpoint()))
+            .collect();
+        let (central, at_center) = self.slack_over(&center);
+        let mut slopes = Vec::new();
+        if flags.defined && flags.continuous {
+            let defined;
+            (slopes, defined) = self.slopes_over(ranges);
+            if defined {
+                let bound = mean_value(central, &slopes, ranges, &center).lo;
+                if bound >= self.floor {
+                    return Outcome::Settled(Rule::MeanValue);
+                }
+                lowest = lowest.max(bound);
+                if let Some(face) = face(&slopes, ranges) {
+                    let (on_face, _) = self.slack_over(&face);
+                    if on_face.lo >= self.floor {
+                        return Outcome::Settled(Rule::Face);
+                    }
+                    let (face_slopes, defined) = self.slopes_over(&face);
+                    let center: Vec<Interval> = face
+                        .iter()
+                        .map(|range| Interval::point(range.midpoint()))
+                        .collect();
+                    let (central, _) = self.slack_over(&center);
+                    let bound = mean_value(central, &face_slopes, &face, &center).lo;
+                    if defined && bound >= self.floor {
+                        return Outcome::Settled(Rule::FaceMeanValue);
+                    }
+                }
+            }
+        }
+        let violated = at_center.defined && central.hi < self.floor.min(0.0) && self.contains(&center);
+        Outcome::Open(Open {
+            lowest,
+            central: if at_center.defined {
+                central.midpoint()
+            } else {
+                f64::NAN
+            },
+            violated,
+            split: split(ranges, &slopes, depth),
+        })
+    }
+
+    /// Each input that varies with its ranges.
+    fn sides<'a>(&self, ranges: &'a [Interval]) -> Vec<(Input, &'a [Interval])> {
+        self.inputs
+            .iter()
+            .copied()
+            .zip(ranges.chunks_exact(self.dimension))
+            .collect()
+    }
+
+    fn slack_over(&mut self, ranges: &[Interval]) -> (Interval, Flags) {
+        let enclosed = self.slack.over(&self.sides(ranges));
+        (enclosed.slack, enclosed.flags)
+    }
+
+    /// The gradient of the slack, and whether it is defined all over the box.
+    fn slopes_over(&mut self, ranges: &[Interval]) -> (Vec<Interval>, bool) {
+        let flags = self.gradient.run(&self.sides(ranges));
+        let slopes = (0..self.inputs.len())
+            .flat_map(|number| self.gradient.root(number).to_vec())
+            .collect();
+        (slopes, flags.defined)
+    }
+
+    fn lies_outside(&mut self, ranges: &[Interval]) -> bool {
+        let flags = self.membership.run(&self.sides(ranges));
+        flags.defined && self.memberships().any(|entry| entry.hi < 0.0)
+    }
+
+    fn contains(&mut self, ranges: &[Interval]) -> bool {
+        let flags = self.membership.run(&self.sides(ranges));
+        flags.defined && self.memberships().all(|entry| entry.lo >= 0.0)
+    }
+
+    fn memberships(&self) -> impl Iterator<Item = &Interval> {
+        (0..self.memberships).flat_map(|number| self.membership.root(number))
+    }
+}
+
+/// `slack(c) + sum of slope_i * (x_i - c_i)` over the box.
+fn mean_value(central: Interval, slopes: &[Interval], ranges: &[Interval], center: &[Interval]) -> Interval {
+    slopes
+        .iter()
+        .zip(ranges.iter().zip(center))
+        .fold(central, |sum, (&slope, (&range, &center))| {
+            sum + slope * (range - center)
+        })
+}
+
+/// The face on which every coordinate whose slope has one sign is at its lower or upper bound; none
+/// where that is the whole box.
+fn face(slopes: &[Interval], ranges: &[Interval]) -> Option<Vec<Interval>> {
+    let face: Vec<Interval> = slopes
+        .iter()
+        .zip(ranges)
+        .map(|(slope, range)| {
+            if slope.lo >= 0.0 {
+                Interval::point(range.lo)
+            } else if slope.hi <= 0.0 {
+                Interval::point(range.hi)
+            } else {
+                *range
+            }
+        })
+        .collect();
+    (face != ranges).then_some(face)
+}
+
+/// Where to split: the coordinate along which the slack may vary most, by width times slope; the
+/// widest where slopes are missing or unbounded.
+fn split(ranges: &[Interval], slopes: &[Interval], depth: u32) -> Option<(usize, f64)> {
+    let blind = slopes.is_empty() || depth % WIDEST_EVERY == WIDEST_EVERY - 1;
+    let score = |number: usize| {
+        let width = ranges[number].width();
+        let slope = if blind {
+            1.0
+        } else {
+            let slope = slopes[number].abs().hi;
+            if slope.is_finite() { slope } else { f64::MAX }
+        };
+        (width * slope, width)
+    };
+    let mut best: Option<(usize, f64, (f64, f64))> = None;
+    for (number, range) in ranges.iter().enumerate() {
+        let Some(cut) = middle(range.lo, range.hi) else {
+            continue;
+        };
+        let score = score(number);
+        if best.is_none_or(|(_, _, highest)| score > highest) {
+            best = Some((number, cut, score));
+        }
+    }
+    best.map(|(number, cut, _)| (number, cut))
+}
