@@ -52,8 +52,7 @@ pub struct CrossChecks {
 ///
 /// # Errors
 /// When Burn fails or no points can be drawn.
-pub fn cross_check(claim: &Claim, options: &Options) -> Result<CrossChecks, Failure> {
-    let mut points = Points::new(claim, options.seed);
+pub fn cross_check(claim: &Claim, mut points: Points, options: &Options) -> Result<CrossChecks, Failure> {
     let count = if points.free().is_empty() {
         1
     } else {

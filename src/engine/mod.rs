@@ -144,9 +144,11 @@ pub fn tolerance(claim: &Claim) -> f64 {
 /// # Errors
 /// When the region cannot be sampled or Burn fails.
 pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<Findings, Failure> {
+    let points = Points::new(claim, options.seed);
     progress.stage("sampling", Some(options.samples));
     let started = std::time::Instant::now();
-    let (sampling, mut candidates) = sample::sample(claim, options, &|points| progress.advance(points))?;
+    let (sampling, mut candidates) =
+        sample::sample(claim, &points, options, &|points| progress.advance(points))?;
     let sampling_seconds = started.elapsed().as_secs_f64();
     let sampled = sampling.uniform.count
         + sampling
@@ -156,7 +158,6 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
             .sum::<u64>();
 
     progress.stage("proof", None);
-    let points = Points::new(claim, options.seed);
     // a violation beyond doubt among the samples needs no search
     let mut witness = search::confirm(claim, &candidates);
     let mut proof = None;
@@ -177,7 +178,7 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
     }
 
     progress.stage("cross-checks", None);
-    let cross_checks = cross_check::cross_check(claim, options)?;
+    let cross_checks = cross_check::cross_check(claim, points, options)?;
     let evidence = Evidence {
         sampling,
         proof,

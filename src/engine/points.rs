@@ -29,7 +29,23 @@ pub struct Point {
     pub v: Vec<f64>,
 }
 
+/// Coordinates that a certificate shows at most; a longer side is left out, its number in the stream
+/// gives it again.
+const SHOWN: usize = 256;
+
 impl Point {
+    /// The sides as a certificate shows them.
+    pub fn shown(&self) -> (Vec<f64>, Vec<f64>) {
+        let short = |side: &[f64]| {
+            if side.len() <= SHOWN {
+                side.to_vec()
+            } else {
+                Vec::new()
+            }
+        };
+        (short(&self.w), short(&self.v))
+    }
+
     /// The coordinates of an input.
     pub fn side(&self, input: Input) -> &[f64] {
         match input {

@@ -162,10 +162,10 @@ impl Tally {
 /// When the constraints leave (almost) nothing of the region, or Burn fails.
 pub fn sample(
     claim: &Claim,
+    points: &Points,
     options: &Options,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Sampling, Vec<Candidate>), Failure> {
-    let points = Points::new(claim, options.seed);
     let bulk = Bulk::new(&claim.graph, &[claim.slack]).map_err(Failure::Run)?;
     let tolerance = options.tolerance;
     let count = if points.free().is_empty() {
@@ -182,7 +182,7 @@ pub fn sample(
         let mut tally = Tally::default();
         for from in (0..count).step_by(CHUNK as usize) {
             let numbers = from..count.min(from + CHUNK);
-            let (slacks, draws) = run(&points, &bulk, draw, numbers, batch, progress)?;
+            let (slacks, draws) = run(points, &bulk, draw, numbers, batch, progress)?;
             tally.draws += draws;
             tally.add(from, &slacks, tolerance);
             candidates.extend((from..).zip(&slacks).map(|(index, &slack)| (index, draw, slack)));
@@ -201,7 +201,7 @@ pub fn sample(
         undefined: drawn.undefined,
         negative: drawn.negative,
         violations: drawn.violations,
-        minimum: extreme(&points, Draw::Uniform, drawn.lowest),
+        minimum: extreme(points, Draw::Uniform, drawn.lowest),
         quantiles,
         histogram: histogram(&drawn.first, BINS),
         violating_share: ShareBound {
@@ -229,11 +229,11 @@ pub fn sample(
             count,
             undefined: drawn.undefined,
             violations: drawn.violations,
-            minimum: extreme(&points, draw, drawn.lowest),
+            minimum: extreme(points, draw, drawn.lowest),
         });
     }
 
-    let mut points = points;
+    let mut points = points.clone();
     let candidates = candidates
         .into_iter()
         .filter_map(|(index, draw, slack)| points.draw(draw, index).0.map(|point| Candidate { point, slack }))
@@ -287,11 +287,6 @@ fn run(
 fn extreme(points: &Points, draw: Draw, lowest: Option<(u64, f64)>) -> Option<Extreme> {
     let (index, slack) = lowest?;
     let point = points.clone().draw(draw, index).0?;
-    let short = |side: Vec<f64>| if side.len() <= 256 { side } else { Vec::new() };
-    Some(Extreme {
-        slack,
-        index,
-        w: short(point.w),
-        v: short(point.v),
-    })
+    let (w, v) = point.shown();
+    Some(Extreme { slack, index, w, v })
 }

@@ -94,19 +94,13 @@ pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, 
     let mut found: Vec<Candidate> = descents.into_iter().map(|(found, _)| found).collect();
     found.extend(starts.iter().cloned());
     found.sort_by(|a, b| a.slack.total_cmp(&b.slack));
-    let short = |side: &[f64]| {
-        if side.len() <= 256 {
-            side.to_vec()
-        } else {
-            Vec::new()
-        }
-    };
+    let (w, v) = found.first().map(|best| best.point.shown()).unwrap_or_default();
     let search = Search {
         starts: starts.len() as u64,
         evaluations,
         lowest: found.first().map(|best| best.slack),
-        w: found.first().map_or(Vec::new(), |best| short(&best.point.w)),
-        v: found.first().map_or(Vec::new(), |best| short(&best.point.v)),
+        w,
+        v,
     };
     (search, found)
 }

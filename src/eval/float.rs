@@ -162,8 +162,9 @@ impl Arithmetic for FloatArithmetic {
     }
 }
 
-/// `x^n` by repeated squaring.
-fn integer_power(x: f64, n: i32) -> f64 {
+/// `x^n` by repeated squaring; the bulk evaluator has it inlined for each instruction set.
+#[inline(always)]
+pub(super) fn integer_power(x: f64, n: i32) -> f64 {
     let mut power = n.unsigned_abs();
     let (mut base, mut result) = (x, 1.0);
     while power > 0 {

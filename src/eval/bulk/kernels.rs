@@ -8,6 +8,7 @@ use super::buffer::{Buffer, LANES, Lane};
 use super::elementary as e;
 use super::plan::{ChainStep, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Value};
 use super::vector::Vector;
+use crate::eval::float::integer_power;
 use crate::graph::op::{Along, Binary, Exponent, Reduction, Unary};
 
 /// Runs the plan on a block whose inputs stand in their buffers. Matrix products keep tiles of `ROWS`
@@ -166,21 +167,6 @@ fn power(x: &[f64], n: i32, out: &mut [f64]) {
         -2 => each!(out, x => 1.0 / (x * x)),
         _ => each!(out, x => integer_power(x, n)),
     }
-}
-
-/// `x^n` by repeated squaring.
-#[inline(always)]
-fn integer_power(x: f64, n: i32) -> f64 {
-    let mut power = n.unsigned_abs();
-    let (mut base, mut result) = (x, 1.0);
-    while power > 0 {
-        if power & 1 == 1 {
-            result *= base;
-        }
-        base *= base;
-        power >>= 1;
-    }
-    if n < 0 { 1.0 / result } else { result }
 }
 
 #[inline(always)]
