@@ -152,6 +152,16 @@ fn stabilize(value: &mut Value) {
             for key in ["evaluations", "negative"] {
                 object.shift_remove(key);
             }
+            // the first of many parts show how they look
+            for (key, shown) in [("parts", 2), ("direction", 8), ("shares", 8)] {
+                if let Some(Value::Array(all)) = object.get_mut(key)
+                    && all.len() > shown
+                {
+                    let rest = all.len() - shown;
+                    all.truncate(shown);
+                    all.push(format!("... and {rest} more").into());
+                }
+            }
             if let Some(Value::String(reason)) = object.get_mut("reason")
                 && let Some((before, _)) = reason.split_once("the smallest slack found is")
             {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proxycert::case::Case;
 use proxycert::certificate::Certificate;
-use proxycert::certificate::replay::replay;
+use proxycert::certificate::replay::{replay, replay_tree};
 use proxycert::certificate::verify::verify;
 use proxycert::claim::Claim;
 use proxycert::engine::points::Points;
@@ -42,7 +42,7 @@ fn options(claim: &Claim, max_boxes: u64) -> Options {
 fn attempt(claim: &Claim, max_boxes: u64) -> Proof {
     let (proof, _) = prove(claim, &Points::new(claim, 1), &options(claim, max_boxes)).unwrap();
     if proof.complete() {
-        let replayed = replay(claim, &proof.tree).unwrap();
+        let replayed = replay(claim, &proof).unwrap();
         assert_eq!((replayed.boxes, replayed.depth), (proof.boxes, proof.depth));
     }
     proof
@@ -127,7 +127,7 @@ fn jumps_and_gaps_are_never_overlooked() {
         // no letter makes the whole region, or each half, pass
         for letter in ["n", "m", "t", "u", "d"] {
             for tree in [letter.to_owned(), format!("0/{letter}{letter}")] {
-                assert!(replay(&claim, &tree).is_err(), "{inequality} {tree}");
+                assert!(replay_tree(&claim, &tree).is_err(), "{inequality} {tree}");
             }
         }
     }
@@ -195,7 +195,10 @@ fn random_claims_whose_truth_is_known() {
 
 #[test]
 fn changed_trees_are_refused() {
-    let (case, claim) = load(2, "(w[0] - w[1])^2 + w[0]^2 - w[0] >= -1/4 - 1e-3", BOX, "0");
+    // false where the region ends: only boxes over the region know
+    let function = "(w[0] - w[1])^2 + w[0]^2 - w[0] - 1000 * relu(w[0] - 7/4)";
+    let region = r#"{"w": {"box": [-1, 2]}, "where": ["w[0] <= 3/2"]}"#;
+    let (case, claim) = load(2, &format!("{function} >= -1/4 - 1e-3"), region, "0");
     let findings = engine::run(&claim, &options(&claim, 10_000), &Silent).unwrap();
     assert_eq!(findings.verdict, Verdict::Proved, "{}", findings.reason);
     let honest = Certificate::new(&case, &claim, options(&claim, 10_000), findings, 0.0);
@@ -258,11 +261,11 @@ fn changed_trees_are_refused() {
         }
     }
     // the same tree proves nothing about a false claim
-    let (_, false_claim) = load(2, "(w[0] - w[1])^2 + w[0]^2 - w[0] >= -1/4 + 1e-6", BOX, "0");
-    assert!(replay(&false_claim, &tree).is_err());
+    let (_, false_claim) = load(2, &format!("{function} >= -1/4 + 1e-6"), region, "0");
+    assert!(replay_tree(&false_claim, &tree).is_err());
     // a chain of splits ends where binary64 does
-    assert!(replay(&claim, &"0/".repeat(100_000)).is_err());
-    assert!(replay(&claim, &"n".repeat(5_000_000)).is_err());
+    assert!(replay_tree(&claim, &"0/".repeat(100_000)).is_err());
+    assert!(replay_tree(&claim, &"n".repeat(5_000_000)).is_err());
 }
 
 #[test]

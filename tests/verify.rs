@@ -39,7 +39,10 @@ fn specimens() -> Vec<(Case, Claim, Certificate)> {
     ]
     .into_iter()
     .map(|(text, region, verdict)| {
-        let (case, claim) = case(text, region);
+        let (mut case, claim) = case(text, region);
+        if verdict == Verdict::Supported {
+            case.check.max_boxes = 0;
+        }
         let certificate = certify(&case, &claim);
         assert_eq!(certificate.verdict, verdict, "{}", certificate.reason);
         (case, claim, certificate)

@@ -1,16 +1,18 @@
-//! Replay of a proof tree in the checker arithmetic.
+//! Replay of proofs in the checker arithmetic; here that of a tree of boxes over the region.
 //!
 //! Nothing is taken from the certificate but the tree: slack, gradient and region come from the case,
 //! and the root box is computed here. A split replaces a box by two that cover it, so that the leaves
 //! of a complete walk cover the root; each leaf is bounded by the rule that its letter names.
+
+pub mod lifting;
 
 use dashu_ratio::RBig;
 use rayon::prelude::*;
 
 use crate::claim::Claim;
 use crate::engine::enclose::{Slack, root_box};
-use crate::engine::prove::allowed_boxes;
 use crate::engine::prove::tree::{MAX_TEXT, middle};
+use crate::engine::prove::{self, Proof, RULE, allowed_boxes};
 use crate::eval::checker::{CheckerArithmetic, Enclosure};
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Arithmetic, RigorousArithmetic};
@@ -31,11 +33,26 @@ pub struct Replayed {
 /// One end of a box and the other, for every coordinate.
 type Ranges = Vec<[f64; 2]>;
 
-/// Replays a tree.
+/// Replays a proof by the rule that it names.
+///
+/// # Errors
+/// A sentence that says what is wrong with it; a rule that is not known is wrong.
+pub fn replay(claim: &Claim, proof: &Proof) -> Result<Replayed, String> {
+    match (proof.rule.as_str(), &proof.lifting) {
+        (RULE, None) => replay_tree(claim, &proof.tree),
+        (prove::lifting::RULE, Some(parts)) if proof.tree.is_empty() => lifting::replay(claim, parts),
+        (RULE | prove::lifting::RULE, _) => Err("its proof and the rule it names do not fit".to_owned()),
+        (other, _) => Err(format!(
+            "it rests on a rule that this program does not know: {other:?}"
+        )),
+    }
+}
+
+/// Replays a tree of boxes over the region.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the tree.
-pub fn replay(claim: &Claim, tree: &str) -> Result<Replayed, String> {
+pub fn replay_tree(claim: &Claim, tree: &str) -> Result<Replayed, String> {
     if tree.len() > MAX_TEXT {
         return Err("the proof tree is too long".to_owned());
     }
@@ -48,13 +65,7 @@ pub fn replay(claim: &Claim, tree: &str) -> Result<Replayed, String> {
     if boxes > allowed_boxes(judge.operations(), root.len()).max(1) {
         return Err("the proof tree has more boxes than the prover ever makes".to_owned());
     }
-    let mut walk = Walk {
-        rest: tree,
-        ranges: root.iter().map(|range| [range.lo, range.hi]).collect(),
-        frames: Vec::new(),
-        depth: 0,
-        finished: false,
-    };
+    let mut walk = Walk::new(tree, root.iter().map(|range| [range.lo, range.hi]).collect());
     let mut batch: Vec<(Ranges, char)> = Vec::new();
     while !walk.finished {
         batch.push(walk.next_leaf()?);
@@ -100,6 +111,17 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// At the root of a tree over a box.
+    fn new(tree: &str, ranges: Ranges) -> Walk<'_> {
+        Walk {
+            rest: tree,
+            ranges,
+            frames: Vec::new(),
+            depth: 0,
+            finished: false,
+        }
+    }
+
     /// Goes down to the next leaf, and on to the box after it.
     fn next_leaf(&mut self) -> Result<(Ranges, char), String> {
         while self.rest.starts_with(|first: char| first.is_ascii_digit()) {

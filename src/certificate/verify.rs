@@ -13,7 +13,6 @@ use crate::case::read::SAMPLES;
 use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::engine::enclose::Encloser;
-use crate::engine::prove::RULE;
 use crate::engine::search::{Witness, read_point};
 use crate::engine::{self, Failure, Progress, Verdict};
 use crate::eval::RigorousArithmetic;
@@ -175,16 +174,10 @@ fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refu
     let Some(proof) = &certificate.evidence.proof else {
         return refuse("it says `proved` without a proof");
     };
-    if proof.rule != RULE {
-        return refuse(format!(
-            "it rests on a rule that this program does not know: {:?}",
-            proof.rule
-        ));
-    }
     if certificate.evidence.witness.is_some() {
         return refuse("it says `proved` and shows a witness");
     }
-    let replayed = replay(claim, &proof.tree).map_err(Refusal::Refused)?;
+    let replayed = replay(claim, proof).map_err(Refusal::Refused)?;
     let complete = proof.settled == 1.0 && proof.stopped.is_none() && proof.worst.is_none();
     if (proof.boxes, proof.depth) != (replayed.boxes, replayed.depth) || !complete {
         return refuse("what it says of its proof tree is not what the tree shows");

@@ -4,6 +4,7 @@
 //! in parallel and its results are taken in order, so that nothing depends on the number of threads.
 
 pub mod bound;
+pub mod lifting;
 pub mod tree;
 
 use std::cmp::Ordering;
@@ -19,6 +20,7 @@ use super::sample::Candidate;
 use crate::claim::Claim;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use bound::{Bounder, Open, Outcome};
+use lifting::Lifting;
 use tree::Tree;
 
 /// Boxes of a round.
@@ -69,15 +71,18 @@ pub struct Proof {
     /// the open box with the lowest bound
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst: Option<OpenBox>,
-    /// the tree of a complete proof, see [`tree`]; empty when there is none
+    /// the tree of a complete proof over boxes, see [`tree`]; empty when there is none
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tree: String,
+    /// the parts of a complete proof by lifting
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifting: Option<Lifting>,
 }
 
 impl Proof {
     /// Whether every box is settled.
     pub fn complete(&self) -> bool {
-        !self.tree.is_empty()
+        !self.tree.is_empty() || self.lifting.is_some()
     }
 }
 
@@ -138,6 +143,21 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
     let root = root_box(claim, IntervalArithmetic::new())?;
     if options.max_boxes == 0 {
         return None;
+    }
+    if let Some(attempt) = lifting::prove(claim, options.max_boxes)
+        && let Some(lifting) = attempt.proof
+    {
+        let proof = Proof {
+            rule: lifting::RULE.to_owned(),
+            boxes: attempt.boxes,
+            depth: attempt.depth,
+            settled: 1.0,
+            stopped: None,
+            worst: None,
+            tree: String::new(),
+            lifting: Some(lifting),
+        };
+        return Some((proof, Vec::new()));
     }
     let bounder = Bounder::new(claim, options.tolerance);
     let by_work = allowed_boxes(bounder.operations(), root.len()).max(1);
@@ -217,6 +237,7 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
             },
         }),
         tree: text.unwrap_or_default(),
+        lifting: None,
     };
     Some((proof, suspects(points, &open)))
 }

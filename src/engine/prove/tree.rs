@@ -22,6 +22,8 @@ pub enum Rule {
     Face,
     /// mean value form on that face
     FaceMeanValue,
+    /// Taylor's formula of second order around the middle of the box; for parts of a lifted claim
+    SecondOrder,
 }
 
 impl Rule {
@@ -33,7 +35,24 @@ impl Rule {
             Rule::MeanValue => 'm',
             Rule::Face => 't',
             Rule::FaceMeanValue => 'u',
+            Rule::SecondOrder => 's',
         }
+    }
+}
+
+impl Rule {
+    const ALL: [Rule; 6] = [
+        Rule::Discard,
+        Rule::Natural,
+        Rule::MeanValue,
+        Rule::Face,
+        Rule::FaceMeanValue,
+        Rule::SecondOrder,
+    ];
+
+    /// The rule of a letter, if there is one.
+    pub fn of_letter(letter: char) -> Option<Rule> {
+        Rule::ALL.into_iter().find(|rule| rule.letter() == letter)
     }
 }
 

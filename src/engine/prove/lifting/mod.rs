@@ -1,0 +1,391 @@
+//! Lifting: claims about many parameters as sums of functions of few variables.
+//!
+//! The slack of a claim about a network is a sum over data points, and each term depends on the
+//! parameters through a few numbers only: pre-activations, the output, a directional derivative.
+//! [`prepare`] says what must be shown, [`cut`] finds these numbers, [`cone`] spreads a norm over the
+//! parts, [`pieces`] removes kinks, and branch and bound on each piece, with the bounds of [`smooth`],
+//! raises the sum of the parts' least values until the claim follows.
+
+pub mod cone;
+pub mod cut;
+mod direction;
+pub mod pieces;
+pub mod prepare;
+pub mod smooth;
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use dashu_ratio::RBig;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::super::enclose::{Slack, root_box};
+use super::tree::{MAX_TEXT, Rule, Tree, middle};
+use crate::claim::Claim;
+use crate::eval::RigorousArithmetic;
+use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::symbolic::Enclosures;
+use cut::Cut;
+use pieces::{Ranges, pieces};
+use prepare::{Reductions, free_inputs, goal};
+use smooth::Smooth;
+
+/// Names the method in certificates.
+pub const RULE: &str = "lifting";
+/// Limit on boxes times scalar operations for each, over all parts.
+pub const MAX_WORK: u64 = 100_000_000;
+/// Boxes of a part that are split in a round.
+const ROUND: usize = 8;
+/// Rules in the order in which they are tried.
+const RULES: [Rule; 5] = [
+    Rule::Natural,
+    Rule::MeanValue,
+    Rule::SecondOrder,
+    Rule::Face,
+    Rule::FaceMeanValue,
+];
+
+/// A proof by lifting.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lifting {
+    /// whether a common factor of the slack is divided out, see [`prepare`]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub divided: bool,
+    /// the unit vector along which the gradient is taken instead of its norm, see [`prepare`]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub direction: Vec<f64>,
+    /// the share of each part in a norm, see [`cone`]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shares: Vec<f64>,
+    /// the parts in the order of the cut
+    pub parts: Vec<PartProof>,
+}
+
+impl Lifting {
+    /// What is done before the cut.
+    pub fn reductions(&self) -> Reductions<'_> {
+        Reductions {
+            direction: &self.direction,
+            divided: self.divided,
+        }
+    }
+}
+
+/// The bound of one part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartProof {
+    /// range of each lifted variable over the region, or wider
+    pub ranges: Ranges,
+    /// the part is at least this
+    #[serde(with = "crate::certificate::number")]
+    pub floor: f64,
+    /// a tree of boxes for each piece, see [`super::tree`]
+    pub trees: Vec<String>,
+}
+
+/// What the prover did.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// the proof, where there is one
+    pub proof: Option<Lifting>,
+    /// boxes examined
+    pub boxes: u64,
+    /// largest number of splits above one of them
+    pub depth: u32,
+}
+
+/// The hull of a claim's region; `None` where it is not bounded or the claim is not defined all over
+/// it.
+pub fn hull<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: A) -> Option<Vec<A::Value>> {
+    let root = root_box(claim, arithmetic.clone())?;
+    let mut reader = arithmetic.clone();
+    let hull: Vec<A::Value> = root
+        .iter()
+        .map(|range| {
+            let (lo, hi) = (reader.float(range.lo), reader.float(range.hi));
+            reader.hull(&lo, &hi)
+        })
+        .collect();
+    let sides: Vec<_> = free_inputs(claim)
+        .into_iter()
+        .zip(hull.chunks_exact(claim.dimension))
+        .collect();
+    let flags = Slack::new(claim, arithmetic).over(&sides).flags;
+    flags.defined.then_some(hull)
+}
+
+/// The ranges of the lifted variables of each part, as binary64 numbers rounded outward; `None` where
+/// one is not bounded.
+pub fn ranges<A: RigorousArithmetic>(cut: &Cut, hull: &[A::Value], arithmetic: A) -> Option<Vec<Ranges>> {
+    let mut enclosures = Enclosures::new(&cut.arena, arithmetic, hull);
+    let mut all = Vec::with_capacity(cut.parts.len());
+    for part in &cut.parts {
+        let mut own = Ranges::new();
+        for &form in &part.lifted {
+            let value = enclosures.of(form);
+            let (lo, hi) = enclosures.arithmetic().ends(&value);
+            if !(lo.is_finite() && hi.is_finite()) {
+                return None;
+            }
+            own.push([lo, hi]);
+        }
+        all.push(own);
+    }
+    Some(all)
+}
+
+/// Whether floors of the parts prove a cut: exactly, `constant + sum of the floors >= -tolerance`.
+pub fn suffices(constant: &RBig, floors: impl Iterator<Item = f64>, tolerance: &RBig) -> bool {
+    let mut sum = constant.clone();
+    for floor in floors {
+        match RBig::try_from(floor) {
+            Ok(floor) => sum += floor,
+            Err(_) => return false,
+        }
+    }
+    sum >= -tolerance.clone()
+}
+
+/// Tries to prove the claim with at most so many boxes; `None` where it does not come apart.
+pub fn prove(claim: &Claim, max_boxes: u64) -> Option<Attempt> {
+    let hull = hull(claim, IntervalArithmetic::new())?;
+    let mut last = None;
+    let direction = direction::find(claim, &hull);
+    let plain = Lifting::default();
+    let divided = Lifting {
+        divided: true,
+        ..Lifting::default()
+    };
+    let along = direction.map(|direction| Lifting {
+        direction,
+        ..Lifting::default()
+    });
+    for plan in [Some(divided), along, Some(plain)].into_iter().flatten() {
+        let attempt = attempt(claim, &hull, plan, max_boxes);
+        if attempt.as_ref().is_some_and(|attempt| attempt.proof.is_some()) {
+            return attempt;
+        }
+        last = attempt.or(last);
+    }
+    last
+}
+
+/// Tries to prove the claim after the reductions of a plan.
+fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) -> Option<Attempt> {
+    let arithmetic = IntervalArithmetic::new;
+    let goal = goal(claim, plan.reductions(), hull, arithmetic())?;
+    let tolerance = goal.tolerance;
+    let mut cut = Cut::new(goal.arena, goal.form)?;
+    let ranges = ranges(&cut, hull, arithmetic())?;
+    if let Some(cone) = &cut.cone {
+        plan.shares = cone.shares(&cut.arena, &cut.parts, &ranges, arithmetic());
+        cone.share_out(&cut.arena, &mut cut.parts, &plan.shares, arithmetic())?;
+    }
+    let mut searches: Vec<Search> = cut
+        .parts
+        .par_iter()
+        .zip(ranges)
+        .map(|(part, ranges)| Search::new(part, ranges))
+        .collect::<Option<_>>()?;
+    let constant = Interval::from_rational(&cut.constant).midpoint();
+    let floor = -Interval::from_rational(&tolerance).lo;
+    loop {
+        let boxes: u64 = searches.iter().map(|search| search.boxes).sum();
+        let work: u64 = searches
+            .iter()
+            .map(|search| search.boxes.saturating_mul(search.operations))
+            .sum();
+        let lower: f64 = constant + searches.iter().map(Search::lower).sum::<f64>();
+        let upper: f64 = constant + searches.iter().map(|search| search.upper).sum::<f64>();
+        let floors = searches.iter().map(Search::lower);
+        let done = suffices(&cut.constant, floors, &tolerance);
+        // the relaxation itself is below: more boxes do not help
+        let hopeless = upper < floor || !lower.is_finite() && searches.iter().all(|s| s.stuck());
+        if done || hopeless || boxes >= max_boxes || work >= MAX_WORK {
+            let depth = searches.iter().map(|search| search.depth).max().unwrap_or(0);
+            let proof = if done && boxes <= max_boxes {
+                proof(plan, searches)
+            } else {
+                None
+            };
+            return Some(Attempt { proof, boxes, depth });
+        }
+        let need = (floor - lower) / searches.len() as f64;
+        let refined: u64 = searches
+            .par_iter_mut()
+            .filter(|search| search.gap() >= 0.25 * need)
+            .map(Search::refine)
+            .sum();
+        if refined == 0 {
+            return Some(Attempt {
+                proof: None,
+                boxes,
+                depth: searches.iter().map(|search| search.depth).max().unwrap_or(0),
+            });
+        }
+    }
+}
+
+fn proof(plan: Lifting, searches: Vec<Search>) -> Option<Lifting> {
+    let parts: Vec<PartProof> = searches.into_iter().map(Search::proof).collect::<Option<_>>()?;
+    let length: usize = parts.iter().flat_map(|part| &part.trees).map(String::len).sum();
+    (length <= MAX_TEXT).then_some(Lifting { parts, ..plan })
+}
+
+/// Branch and bound for the least value of a part.
+struct Search {
+    ranges: Ranges,
+    pieces: Vec<(Smooth<IntervalArithmetic>, Tree)>,
+    waiting: BinaryHeap<Waiting>,
+    operations: u64,
+    boxes: u64,
+    depth: u32,
+    /// an upper bound of the least value
+    upper: f64,
+}
+
+/// A box with its bound.
+struct Waiting {
+    piece: usize,
+    node: usize,
+    depth: u32,
+    ranges: Ranges,
+    lower: f64,
+    rule: Rule,
+    split: Option<(usize, f64)>,
+}
+
+impl Ord for Waiting {
+    /// The lowest bound is the greatest, then the oldest.
+    fn cmp(&self, other: &Self) -> Ordering {
+        let lower = other.lower.total_cmp(&self.lower);
+        lower
+            .then(other.piece.cmp(&self.piece))
+            .then(other.node.cmp(&self.node))
+    }
+}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Waiting {}
+
+impl Search {
+    fn new(part: &cut::Part, ranges: Ranges) -> Option<Search> {
+        let pieces = pieces(part, &ranges, &mut IntervalArithmetic::new())?;
+        let mut search = Search {
+            ranges,
+            pieces: Vec::with_capacity(pieces.len()),
+            waiting: BinaryHeap::new(),
+            operations: 0,
+            boxes: 0,
+            depth: 0,
+            upper: f64::INFINITY,
+        };
+        for (number, piece) in pieces.into_iter().enumerate() {
+            let smooth = Smooth::new(&piece, IntervalArithmetic::new());
+            search.operations = search.operations.max(smooth.operations());
+            search.pieces.push((smooth, Tree::default()));
+            search.examine(number, Tree::ROOT, 0, piece.ranges);
+        }
+        Some(search)
+    }
+
+    fn lower(&self) -> f64 {
+        self.waiting
+            .peek()
+            .map_or(f64::NEG_INFINITY, |lowest| lowest.lower)
+    }
+
+    fn gap(&self) -> f64 {
+        self.upper - self.lower()
+    }
+
+    /// Whether the lowest box cannot be split.
+    fn stuck(&self) -> bool {
+        self.waiting.peek().is_none_or(|lowest| lowest.split.is_none())
+    }
+
+    /// Splits the lowest boxes; returns how many.
+    fn refine(&mut self) -> u64 {
+        let mut count = 0;
+        while count < ROUND as u64 && !self.stuck() {
+            let Some(lowest) = self.waiting.pop() else { break };
+            let Some((coordinate, cut)) = lowest.split else {
+                break;
+            };
+            let lower = self.pieces[lowest.piece].1.split(lowest.node, coordinate);
+            let (mut below, mut above) = (lowest.ranges.clone(), lowest.ranges);
+            below[coordinate][1] = cut;
+            above[coordinate][0] = cut;
+            self.examine(lowest.piece, lower, lowest.depth + 1, below);
+            self.examine(lowest.piece, lower + 1, lowest.depth + 1, above);
+            count += 1;
+        }
+        count
+    }
+
+    fn examine(&mut self, piece: usize, node: usize, depth: u32, ranges: Ranges) {
+        let smooth = &mut self.pieces[piece].0;
+        let (mut lower, mut best) = (f64::NEG_INFINITY, Rule::Natural);
+        for rule in RULES {
+            let bound = smooth.lower(rule, &ranges);
+            if bound > lower {
+                (lower, best) = (bound, rule);
+            }
+        }
+        self.upper = self.upper.min(smooth.central(&ranges));
+        let slopes = smooth.slopes(&ranges);
+        let score = |number: usize| {
+            let [lo, hi] = ranges[number];
+            let steepest = slopes
+                .get(number)
+                .map_or(1.0, |(least, most)| least.abs().max(most.abs()));
+            (hi - lo) * if steepest.is_finite() { steepest } else { f64::MAX }
+        };
+        let mut split: Option<(usize, f64, f64)> = None;
+        for (number, &[lo, hi]) in ranges.iter().enumerate() {
+            if let Some(cut) = middle(lo, hi)
+                && split.is_none_or(|(_, _, highest)| score(number) > highest)
+            {
+                split = Some((number, cut, score(number)));
+            }
+        }
+        self.boxes += 1;
+        self.depth = self.depth.max(depth);
+        self.waiting.push(Waiting {
+            piece,
+            node,
+            depth,
+            ranges,
+            lower,
+            rule: best,
+            split: split.map(|(number, cut, _)| (number, cut)),
+        });
+    }
+
+    fn proof(mut self) -> Option<PartProof> {
+        let floor = self.lower();
+        for waiting in self.waiting.drain() {
+            self.pieces[waiting.piece].1.settle(waiting.node, waiting.rule);
+        }
+        let trees: Option<Vec<String>> = self.pieces.iter().map(|(_, tree)| tree.text()).collect();
+        Some(PartProof {
+            ranges: self.ranges,
+            floor,
+            trees: trees?,
+        })
+    }
+}

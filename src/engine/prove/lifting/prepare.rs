@@ -1,0 +1,179 @@
+//! From a claim to the form whose sign decides it: what must be shown is that the form is at least
+//! minus the tolerance.
+//!
+//! Two reductions come before the cut. A norm of a gradient on the left side may be replaced by a
+//! directional derivative, since `||grad f|| >= <grad f, u>` for every `u` of norm at most 1. And a common
+//! factor of the slack that cannot be negative may be divided out, after which multiples of what the
+//! region's inequalities say is not negative may be subtracted; then nothing is left for a tolerance.
+
+use dashu_ratio::RBig;
+
+use super::cut::scalars;
+use crate::claim::Claim;
+use crate::claim::region::{Set, membership};
+use crate::eval::RigorousArithmetic;
+use crate::graph::op::Input;
+use crate::graph::{Graph, NodeId};
+use crate::symbolic::{Enclosures, Factors, FormId, MonomialId, Symbolic};
+
+/// What must not be negative, up to the tolerance.
+#[derive(Clone, Debug)]
+pub struct Goal {
+    /// holds the form; coordinates are those that vary, `w` first
+    pub arena: Symbolic,
+    /// the slack, or what is left of it
+    pub form: FormId,
+    /// how far below zero it may lie
+    pub tolerance: RBig,
+}
+
+/// How the goal is made; part of a proof.
+#[derive(Clone, Copy, Debug)]
+pub struct Reductions<'a> {
+    /// stands for the norm of the gradient when not empty
+    pub direction: &'a [f64],
+    /// whether a common factor is divided out
+    pub divided: bool,
+}
+
+/// The inputs that vary.
+pub fn free_inputs(claim: &Claim) -> Vec<Input> {
+    claim.region.free().iter().map(|(input, _)| *input).collect()
+}
+
+/// The goal of a claim over the hull of its region; `None` where a reduction does not apply.
+pub fn goal<A: RigorousArithmetic>(
+    claim: &Claim,
+    reductions: Reductions,
+    hull: &[A::Value],
+    arithmetic: A,
+) -> Option<Goal> {
+    let mut graph = claim.graph.clone();
+    let slack = if reductions.direction.is_empty() {
+        claim.slack
+    } else {
+        if reductions.direction.len() != claim.dimension || !within_unit_ball(reductions.direction) {
+            return None;
+        }
+        let direction = graph.data(reductions.direction.to_vec().into(), &[claim.dimension]);
+        slack_along(claim, &mut graph, direction)?
+    };
+    // every inequality that makes the region but the sides of boxes
+    let mut constraints = claim.region.constraints.clone();
+    if reductions.divided {
+        for (input, set) in claim.region.free() {
+            if matches!(set, Set::Ball { .. }) {
+                constraints.extend(membership(&mut graph, input, set));
+            }
+        }
+    } else {
+        constraints.clear();
+    }
+    let mut roots = vec![slack];
+    roots.extend(&constraints);
+    let (mut arena, forms) = scalars(&graph, &roots, &free_inputs(claim), claim.dimension)?;
+    let mut form = forms[0][0];
+    let mut tolerance = claim.tolerance.clone();
+    if reductions.divided {
+        form = divide(&mut arena, form, hull, arithmetic)?;
+        tolerance = RBig::ZERO;
+        for constraint in forms[1..].iter().flatten() {
+            if let Some(rest) = subtract(&mut arena, form, *constraint) {
+                form = rest;
+            }
+        }
+    }
+    Some(Goal {
+        arena,
+        form,
+        tolerance,
+    })
+}
+
+/// The slack with `<grad f, direction>` in place of the norm of the gradient of some `f` that is the
+/// left side; `None` where the left side is no such norm.
+pub fn slack_along(claim: &Claim, graph: &mut Graph, direction: NodeId) -> Option<NodeId> {
+    for request in &claim.requests {
+        let map = [(Input::W, request.point)];
+        let gradient = graph.gradient(request.function, Input::W, claim.dimension);
+        let gradient = graph.substitute(gradient, &map);
+        if graph.norm(gradient) == claim.sides.left {
+            // the direction does not depend on the point
+            let derivative = graph.jvp(request.function, Input::W, direction);
+            let derivative = graph.substitute(derivative, &map);
+            return Some(graph.sub(derivative, claim.sides.right));
+        }
+    }
+    None
+}
+
+/// Exactly: the norm is at most 1.
+fn within_unit_ball(direction: &[f64]) -> bool {
+    let squares = direction.iter().try_fold(RBig::ZERO, |sum, &x| {
+        let x = RBig::try_from(x).ok()?;
+        Some(sum + &x * &x)
+    });
+    squares.is_some_and(|sum| sum <= RBig::ONE)
+}
+
+/// The form divided by the atoms that all its terms share, where the divisor is nowhere negative.
+fn divide<A: RigorousArithmetic>(
+    arena: &mut Symbolic,
+    id: FormId,
+    hull: &[A::Value],
+    arithmetic: A,
+) -> Option<FormId> {
+    let form = arena.form(id).clone();
+    if !form.constant.is_zero() {
+        return None;
+    }
+    let (first, _) = form.terms.first()?;
+    let mut divisor = arena.factors(*first).clone();
+    for (monomial, _) in &form.terms[1..] {
+        let factors = arena.factors(*monomial);
+        divisor.retain(|(atom, power)| {
+            let other = factors.iter().find(|(other, _)| other == atom);
+            *power = other.map_or(0, |(_, other)| (*power).min(*other));
+            *power > 0
+        });
+    }
+    let mut enclosures = Enclosures::new(arena, arithmetic, hull);
+    let mut kept = Factors::new();
+    for (atom, power) in divisor {
+        let even = power - power % 2;
+        let positive = power != even && {
+            let value = enclosures.atom_value(atom);
+            enclosures.arithmetic().at_least(&value, &RBig::ZERO)
+        };
+        let power = if positive { power } else { even };
+        if power > 0 {
+            kept.push((atom, power));
+        }
+    }
+    if kept.is_empty() {
+        return None;
+    }
+    let mut terms: Vec<(RBig, FormId)> = Vec::with_capacity(form.terms.len());
+    for (monomial, coefficient) in &form.terms {
+        let mut factors = arena.factors(*monomial).clone();
+        factors.extend(kept.iter().map(|(atom, power)| (*atom, -power)));
+        terms.push((RBig::ONE, arena.product(coefficient.clone(), factors)));
+    }
+    Some(arena.combine(&terms))
+}
+
+/// `form - ratio * constraint` for a positive ratio, where that has fewer terms than `form`.
+fn subtract(arena: &mut Symbolic, form: FormId, constraint: FormId) -> Option<FormId> {
+    let (lead, coefficient): (MonomialId, RBig) = arena
+        .form(constraint)
+        .terms
+        .iter()
+        .find(|(monomial, _)| arena.form(form).coefficient(*monomial).is_some())?
+        .clone();
+    let ratio = arena.form(form).coefficient(lead)? / coefficient;
+    if ratio <= RBig::ZERO {
+        return None;
+    }
+    let rest = arena.combine(&[(RBig::ONE, form), (-ratio, constraint)]);
+    (arena.form(rest).terms.len() < arena.form(form).terms.len()).then_some(rest)
+}

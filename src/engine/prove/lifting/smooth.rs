@@ -1,0 +1,232 @@
+//! Lower bounds of a function over a box, in any rigorous arithmetic.
+
+use super::super::tree::Rule;
+use super::pieces::{Piece, Ranges};
+use crate::eval::tensor::Evaluator;
+use crate::eval::{Flags, RigorousArithmetic};
+use crate::graph::NodeId;
+use crate::graph::op::{Binary, Exponent, Input, Unary};
+
+/// The function of a piece with its first and second derivatives.
+#[derive(Clone)]
+pub struct Smooth<A: RigorousArithmetic> {
+    arithmetic: A,
+    value: Evaluator<A>,
+    gradient: Evaluator<A>,
+    /// a root for each row
+    hessian: Evaluator<A>,
+    variables: usize,
+}
+
+impl<A: RigorousArithmetic + Clone> Smooth<A> {
+    /// Prepares a piece.
+    pub fn new(piece: &Piece, arithmetic: A) -> Self {
+        let mut graph = piece.graph.clone();
+        let variables = piece.ranges.len();
+        let (mut gradient, mut hessian) = (Vec::new(), Vec::new());
+        if variables > 0 {
+            let slopes = graph.gradient(piece.function, Input::W, variables);
+            gradient.push(slopes);
+            for number in 0..variables {
+                let slope = graph.slice(slopes, 0, number, 1, 1);
+                let slope = graph.reshape(slope, &[]);
+                hessian.push(graph.gradient(slope, Input::W, variables));
+            }
+        }
+        let evaluator = |roots: &[NodeId]| Evaluator::new(&graph, roots, arithmetic.clone());
+        Smooth {
+            value: evaluator(&[piece.function]),
+            gradient: evaluator(&gradient),
+            hessian: evaluator(&hessian),
+            arithmetic: arithmetic.clone(),
+            variables,
+        }
+    }
+
+    /// Scalar operations that all bounds of one box may take, roughly.
+    pub fn operations(&self) -> u64 {
+        5 * self.value.operations() + 3 * self.gradient.operations() + self.hessian.operations() + 10
+    }
+
+    /// An upper bound of the function at the middle of the box.
+    pub fn central(&mut self, ranges: &Ranges) -> f64 {
+        let center = self.points(&middles(ranges));
+        let (value, flags) = self.value_over(&center);
+        if flags.defined {
+            self.arithmetic.ends(&value).1
+        } else {
+            f64::INFINITY
+        }
+    }
+
+    /// A lower bound of the function over the box by a rule, as binary64 rounded down; minus infinity
+    /// where the rule says nothing.
+    pub fn lower(&mut self, rule: Rule, ranges: &Ranges) -> f64 {
+        self.bound(rule, ranges).unwrap_or(f64::NEG_INFINITY)
+    }
+
+    /// Enclosures of the derivatives over the box; empty where one of them is not defined or jumps.
+    pub fn slopes(&mut self, ranges: &Ranges) -> Vec<(f64, f64)> {
+        let cell = self.cell(ranges);
+        let slopes = self.slopes_over(&cell).unwrap_or_default();
+        slopes.iter().map(|slope| self.arithmetic.ends(slope)).collect()
+    }
+
+    fn bound(&mut self, rule: Rule, ranges: &Ranges) -> Option<f64> {
+        let cell = self.cell(ranges);
+        let (natural, flags) = self.value_over(&cell);
+        match rule {
+            Rule::Discard => None,
+            // an enclosure of the values where the function is defined
+            Rule::Natural => Some(self.arithmetic.ends(&natural).0),
+            // the others rest on derivatives
+            _ if !(flags.defined && flags.continuous) => None,
+            Rule::MeanValue => {
+                let slopes = self.slopes_over(&cell)?;
+                self.mean_value(ranges, &slopes)
+            }
+            Rule::Face | Rule::FaceMeanValue => {
+                let slopes = self.slopes_over(&cell)?;
+                let face = self.face(ranges, &slopes);
+                let cell = self.cell(&face);
+                if rule == Rule::Face {
+                    let (value, _) = self.value_over(&cell);
+                    return Some(self.arithmetic.ends(&value).0);
+                }
+                let slopes = self.slopes_over(&cell)?;
+                self.mean_value(&face, &slopes)
+            }
+            Rule::SecondOrder => self.second_order(ranges, &cell),
+        }
+    }
+
+    /// `f(c) + sum of slope_i * (x_i - c_i)`
+    fn mean_value(&mut self, ranges: &Ranges, slopes: &[A::Value]) -> Option<f64> {
+        let center = middles(ranges);
+        let (mut sum, flags) = {
+            let center = self.points(&center);
+            self.value_over(&center)
+        };
+        for (slope, (range, &c)) in slopes.iter().zip(ranges.iter().zip(&center)) {
+            let offset = self.offset(range, c);
+            let product = self.arithmetic.binary(Binary::Mul, slope, &offset);
+            sum = self.arithmetic.binary(Binary::Add, &sum, &product);
+        }
+        flags.defined.then(|| self.arithmetic.ends(&sum).0)
+    }
+
+    /// Taylor's formula with the second derivatives over the box. With `d = x - c` and
+    /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
+    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
+    fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
+        let flags = self.hessian.run(&[(Input::W, cell)]);
+        if !(flags.defined && flags.continuous) {
+            return None;
+        }
+        let rows: Vec<Vec<A::Value>> = (0..self.variables)
+            .map(|number| self.hessian.root(number).to_vec())
+            .collect();
+        let center = middles(ranges);
+        let points = self.points(&center);
+        let slopes = self.slopes_over(&points)?;
+        let (mut sum, flags) = self.value_over(&points);
+        if !flags.defined {
+            return None;
+        }
+        let square = Unary::Pow(Exponent { num: 2, den: 1 });
+        for (number, (slope, range)) in slopes.iter().zip(ranges).enumerate() {
+            let mut curvature = rows[number][number].clone();
+            for (other, entry) in rows[number].iter().enumerate() {
+                if other != number {
+                    let size = self.arithmetic.unary(Unary::Abs, entry);
+                    curvature = self.arithmetic.binary(Binary::Sub, &curvature, &size);
+                }
+            }
+            let least = self.arithmetic.ends(&curvature).0;
+            if !least.is_finite() {
+                return None;
+            }
+            let offset = self.offset(range, center[number]);
+            let linear = self.arithmetic.binary(Binary::Mul, slope, &offset);
+            let half = self.arithmetic.float(0.5);
+            let bent = self.arithmetic.float(least);
+            let bent = self.arithmetic.binary(Binary::Mul, &half, &bent);
+            let term = if least > 0.0 {
+                // slope*d + bent*d^2 is at least slope*d, and at least -slope^2/(4 bent)
+                let steep = self.arithmetic.unary(square, slope);
+                let four = self.arithmetic.float(4.0);
+                let four = self.arithmetic.binary(Binary::Mul, &four, &bent);
+                let share = self.arithmetic.binary(Binary::Div, &steep, &four);
+                let vertex = self.arithmetic.unary(Unary::Neg, &share);
+                if self.arithmetic.ends(&vertex).0 > self.arithmetic.ends(&linear).0 {
+                    vertex
+                } else {
+                    linear
+                }
+            } else {
+                let square = self.arithmetic.unary(square, &offset);
+                let term = self.arithmetic.binary(Binary::Mul, &bent, &square);
+                self.arithmetic.binary(Binary::Add, &linear, &term)
+            };
+            sum = self.arithmetic.binary(Binary::Add, &sum, &term);
+        }
+        self.arithmetic.take_flags();
+        Some(self.arithmetic.ends(&sum).0)
+    }
+
+    /// The face on which every variable whose slope has one sign is at its lower or upper bound.
+    fn face(&self, ranges: &Ranges, slopes: &[A::Value]) -> Ranges {
+        let fixed = |(&[lo, hi], slope): (&[f64; 2], &A::Value)| {
+            let (least, most) = self.arithmetic.ends(slope);
+            if least >= 0.0 {
+                [lo, lo]
+            } else if most <= 0.0 {
+                [hi, hi]
+            } else {
+                [lo, hi]
+            }
+        };
+        ranges.iter().zip(slopes).map(fixed).collect()
+    }
+
+    fn offset(&mut self, range: &[f64; 2], center: f64) -> A::Value {
+        let range = self.between(range);
+        let center = self.arithmetic.float(center);
+        self.arithmetic.binary(Binary::Sub, &range, &center)
+    }
+
+    fn between(&mut self, range: &[f64; 2]) -> A::Value {
+        let (lo, hi) = (self.arithmetic.float(range[0]), self.arithmetic.float(range[1]));
+        self.arithmetic.hull(&lo, &hi)
+    }
+
+    fn cell(&mut self, ranges: &Ranges) -> Vec<A::Value> {
+        ranges.iter().map(|range| self.between(range)).collect()
+    }
+
+    fn points(&mut self, point: &[f64]) -> Vec<A::Value> {
+        point.iter().map(|&x| self.arithmetic.float(x)).collect()
+    }
+
+    fn value_over(&mut self, cell: &[A::Value]) -> (A::Value, Flags) {
+        let flags = self.value.run(&[(Input::W, cell)]);
+        (self.value.root(0)[0].clone(), flags)
+    }
+
+    /// The gradient over a box where it is defined and the function has no kink in it.
+    fn slopes_over(&mut self, cell: &[A::Value]) -> Option<Vec<A::Value>> {
+        if self.variables == 0 {
+            return Some(Vec::new());
+        }
+        let flags = self.gradient.run(&[(Input::W, cell)]);
+        flags.defined.then(|| self.gradient.root(0).to_vec())
+    }
+}
+
+/// A number in the middle of each range.
+fn middles(ranges: &Ranges) -> Vec<f64> {
+    ranges
+        .iter()
+        .map(|&[lo, hi]| (0.5 * lo + 0.5 * hi).clamp(lo, hi))
+        .collect()
+}

@@ -1,0 +1,594 @@
+//! Scalar expressions in a normal form that shows what cancels.
+//!
+//! A [`Form`] is a constant plus rational multiples of monomials; a monomial is a product of powers of
+//! atoms; an atom is a variable, a function of forms, or a form of several terms that is left
+//! unexpanded because it is a factor. Equal things are stored once, so that `a - a` is zero whatever
+//! `a` is. [`Symbolic`] is an [`Arithmetic`](crate::eval::Arithmetic): the walk of
+//! [`Evaluator`](crate::eval::tensor::Evaluator) over a tensor graph turns its entries into forms.
+//!
+//! Every rule is an identity wherever both sides are defined, for every element of the Clarke set of a
+//! step; whether the original is defined is for the caller to find out. Sizes are limited: past
+//! [`MAX_WORK`] term operations the arena is [`exhausted`](Symbolic::exhausted) and its forms are worthless.
+
+mod arithmetic;
+mod emit;
+mod enclose;
+mod rebuild;
+mod walk;
+
+pub use enclose::Enclosures;
+pub use rebuild::Rebuilder;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dashu_base::{Abs, BitTest, Gcd, Sign, Signed, UnsignedAbs};
+use dashu_int::UBig;
+use dashu_ratio::RBig;
+use smallvec::SmallVec;
+
+use crate::graph::fold;
+use crate::graph::op::{Binary, Exponent, Unary};
+
+/// Limit on the terms that all operations of an arena touch together.
+pub const MAX_WORK: u64 = 30_000_000;
+
+/// Handle of a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FormId(u32);
+
+/// Handle of an atom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AtomId(u32);
+
+/// Handle of a monomial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MonomialId(u32);
+
+/// What a monomial is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Atom {
+    /// a coordinate
+    Variable(u32),
+    /// the number pi
+    Pi,
+    /// a form that is a factor: [primitive](Symbolic::primitive), with at least two terms or a constant
+    Sum(FormId),
+    /// a function of one argument; never `neg`, nor a power with a whole exponent
+    Unary(Unary, FormId),
+    /// `LeakyRelu` or `LeakyStep`
+    Binary(Binary, FormId, FormId),
+    /// largest of several
+    Max(Box<[FormId]>),
+    /// `log(sum(exp(x)))`
+    LogSumExp(Box<[FormId]>),
+    /// entry of the softmax
+    Softmax(Box<[FormId]>, u32),
+    /// entry of the indicator of the largest
+    ArgMax(Box<[FormId]>, u32),
+}
+
+impl Atom {
+    /// The forms that it is a function of.
+    pub fn arguments(&self) -> SmallVec<[FormId; 2]> {
+        match self {
+            Atom::Variable(_) | Atom::Pi => SmallVec::new(),
+            Atom::Sum(x) | Atom::Unary(_, x) => SmallVec::from_slice(&[*x]),
+            Atom::Binary(_, x, y) => SmallVec::from_slice(&[*x, *y]),
+            Atom::Max(all) | Atom::LogSumExp(all) | Atom::Softmax(all, _) | Atom::ArgMax(all, _) => {
+                SmallVec::from_slice(all)
+            }
+        }
+    }
+}
+
+/// A product of powers of atoms: sorted, exponents not zero.
+pub type Factors = SmallVec<[(AtomId, i32); 2]>;
+
+/// `constant + sum of coefficient * monomial`: sorted by monomial, coefficients not zero.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// what stands without a monomial
+    pub constant: RBig,
+    /// monomials with their coefficients
+    pub terms: Vec<(MonomialId, RBig)>,
+}
+
+impl Form {
+    /// The value where there are no terms.
+    pub fn as_constant(&self) -> Option<&RBig> {
+        self.terms.is_empty().then_some(&self.constant)
+    }
+
+    /// The coefficient of a monomial, if it occurs.
+    pub fn coefficient(&self, monomial: MonomialId) -> Option<&RBig> {
+        let place = self.terms.binary_search_by_key(&monomial, |term| term.0);
+        place.ok().map(|place| &self.terms[place].1)
+    }
+}
+
+/// The arena, and the arithmetic whose numbers are forms.
+#[derive(Clone, Debug, Default)]
+pub struct Symbolic {
+    atoms: Vec<Atom>,
+    atom_index: HashMap<Atom, AtomId>,
+    monomials: Vec<Factors>,
+    monomial_index: HashMap<Factors, MonomialId>,
+    forms: Vec<Arc<Form>>,
+    /// for each form, whether it depends on a coordinate
+    varies: Vec<bool>,
+    form_index: HashMap<Arc<Form>, FormId>,
+    work: u64,
+}
+
+impl Symbolic {
+    /// Whether the limit on the work was reached: then no form means anything.
+    pub fn exhausted(&self) -> bool {
+        self.work > MAX_WORK
+    }
+
+    /// The form behind a handle.
+    pub fn form(&self, id: FormId) -> &Arc<Form> {
+        &self.forms[id.0 as usize]
+    }
+
+    /// The atom behind a handle.
+    pub fn atom(&self, id: AtomId) -> &Atom {
+        &self.atoms[id.0 as usize]
+    }
+
+    /// The factors of a monomial.
+    pub fn factors(&self, id: MonomialId) -> &Factors {
+        &self.monomials[id.0 as usize]
+    }
+
+    /// A constant.
+    pub fn constant(&mut self, value: RBig) -> FormId {
+        self.insert(value, Vec::new())
+    }
+
+    /// A coordinate.
+    pub fn variable(&mut self, number: u32) -> FormId {
+        self.of_atom(Atom::Variable(number))
+    }
+
+    /// The coordinate that a monomial is, if it is one to the first power.
+    pub fn as_variable(&self, monomial: MonomialId) -> Option<u32> {
+        match self.factors(monomial)[..] {
+            [(atom, 1)] => match self.atom(atom) {
+                Atom::Variable(number) => Some(*number),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether every term is a multiple of a coordinate.
+    pub fn is_affine(&self, form: &Form) -> bool {
+        form.terms
+            .iter()
+            .all(|(monomial, _)| self.as_variable(*monomial).is_some())
+    }
+
+    /// Whether the form depends on a coordinate.
+    pub fn varies(&self, form: FormId) -> bool {
+        self.varies[form.0 as usize]
+    }
+
+    /// Whether the atom depends on a coordinate.
+    pub fn atom_varies(&self, atom: AtomId) -> bool {
+        matches!(self.atom(atom), Atom::Variable(_))
+            || self.atom(atom).arguments().iter().any(|form| self.varies(*form))
+    }
+
+    fn insert(&mut self, constant: RBig, terms: Vec<(MonomialId, RBig)>) -> FormId {
+        self.work += 1 + terms.len() as u64;
+        let form = if self.exhausted() {
+            Arc::new(Form {
+                constant: RBig::ZERO,
+                terms: Vec::new(),
+            })
+        } else {
+            Arc::new(Form { constant, terms })
+        };
+        if let Some(&id) = self.form_index.get(&form) {
+            return id;
+        }
+        let id = FormId(self.forms.len() as u32);
+        let atoms = |monomial: &MonomialId| self.factors(*monomial).iter().map(|(atom, _)| *atom);
+        let mut all = form.terms.iter().flat_map(|(monomial, _)| atoms(monomial));
+        let varies = all.any(|atom| self.atom_varies(atom));
+        self.varies.push(varies);
+        self.forms.push(form.clone());
+        self.form_index.insert(form, id);
+        id
+    }
+
+    /// Stores an atom as it stands, or finds its equal.
+    pub fn insert_atom(&mut self, atom: Atom) -> AtomId {
+        if let Some(&id) = self.atom_index.get(&atom) {
+            return id;
+        }
+        let id = AtomId(self.atoms.len() as u32);
+        self.atoms.push(atom.clone());
+        self.atom_index.insert(atom, id);
+        id
+    }
+
+    fn insert_monomial(&mut self, factors: Factors) -> MonomialId {
+        if let Some(&id) = self.monomial_index.get(&factors) {
+            return id;
+        }
+        let id = MonomialId(self.monomials.len() as u32);
+        self.monomials.push(factors.clone());
+        self.monomial_index.insert(factors, id);
+        id
+    }
+
+    /// An atom as a form.
+    pub fn of_atom(&mut self, atom: Atom) -> FormId {
+        let atom = self.insert_atom(atom);
+        self.product(RBig::ONE, Factors::from_slice(&[(atom, 1)]))
+    }
+
+    /// `sum of factor * form`.
+    pub fn combine(&mut self, parts: &[(RBig, FormId)]) -> FormId {
+        let mut sum = Accumulator::default();
+        for (factor, form) in parts {
+            sum.add(self, factor, *form);
+        }
+        sum.finish(self)
+    }
+
+    /// `sum of coefficient * monomial`
+    pub fn sum_of_terms(&mut self, terms: &[(MonomialId, RBig)]) -> FormId {
+        let sum = Accumulator {
+            constant: RBig::ZERO,
+            terms: terms.to_vec(),
+        };
+        sum.finish(self)
+    }
+
+    /// `a + b`
+    pub fn add(&mut self, a: FormId, b: FormId) -> FormId {
+        self.combine(&[(RBig::ONE, a), (RBig::ONE, b)])
+    }
+
+    /// `a - b`
+    pub fn sub(&mut self, a: FormId, b: FormId) -> FormId {
+        self.combine(&[(RBig::ONE, a), (-RBig::ONE, b)])
+    }
+
+    /// `factor * form`
+    pub fn scale(&mut self, form: FormId, factor: &RBig) -> FormId {
+        if *factor == RBig::ONE {
+            return form;
+        }
+        self.combine(&[(factor.clone(), form)])
+    }
+
+    /// The form without its constant.
+    pub fn without_constant(&mut self, form: FormId) -> FormId {
+        let form = self.form(form).clone();
+        self.insert(RBig::ZERO, form.terms.clone())
+    }
+
+    /// `a * b`. A product of sums is not expanded.
+    pub fn mul(&mut self, a: FormId, b: FormId) -> FormId {
+        if let Some(value) = self.form(a).as_constant().cloned() {
+            return self.scale(b, &value);
+        }
+        if let Some(value) = self.form(b).as_constant().cloned() {
+            return self.scale(a, &value);
+        }
+        let (x, mut factors) = self.as_product(a);
+        let (y, others) = self.as_product(b);
+        factors.extend(others);
+        self.product(x * y, factors)
+    }
+
+    /// `form^exponent` for a whole exponent, which is not zero.
+    pub fn power(&mut self, form: FormId, exponent: i32) -> FormId {
+        let whole = Exponent {
+            num: exponent,
+            den: 1,
+        };
+        if let Some(value) = self.form(form).as_constant() {
+            return match fold::unary(Unary::Pow(whole), value) {
+                Some(folded) => self.constant(folded),
+                None => self.of_atom(Atom::Unary(Unary::Pow(whole), form)),
+            };
+        }
+        let (content, mut factors) = self.as_product(form);
+        let Some(content) = fold::unary(Unary::Pow(whole), &content) else {
+            return self.of_atom(Atom::Unary(Unary::Pow(whole), form));
+        };
+        for (_, power) in &mut factors {
+            let Some(product) = power.checked_mul(exponent) else {
+                return self.of_atom(Atom::Unary(Unary::Pow(whole), form));
+            };
+            *power = product;
+        }
+        self.product(content, factors)
+    }
+
+    /// A form as a rational number times factors: its one term, or its content and its primitive part.
+    fn as_product(&mut self, id: FormId) -> (RBig, Factors) {
+        let form = self.form(id).clone();
+        if let [(monomial, coefficient)] = &form.terms[..]
+            && form.constant.is_zero()
+        {
+            return (coefficient.clone(), self.factors(*monomial).clone());
+        }
+        let (content, primitive) = self.primitive(id);
+        let atom = self.insert_atom(Atom::Sum(primitive));
+        (content, Factors::from_slice(&[(atom, 1)]))
+    }
+
+    /// The form as `content * primitive`, the same primitive part for every multiple of the form: its
+    /// coefficients and constant are whole numbers without a common divisor, times the power of two that
+    /// brings the largest of them between 1 and 2, and the first is positive.
+    pub fn primitive(&mut self, id: FormId) -> (RBig, FormId) {
+        let form = self.form(id).clone();
+        let mut numbers = form
+            .terms
+            .iter()
+            .map(|term| &term.1)
+            .chain(Some(&form.constant).filter(|constant| !constant.is_zero()));
+        let Some(first) = numbers.next() else {
+            return (RBig::ONE, id);
+        };
+        let negative = first.sign() == Sign::Negative;
+        let mut numerator: UBig = first.numerator().unsigned_abs();
+        let mut denominator: UBig = first.denominator().clone();
+        let mut largest = first.clone().abs();
+        for number in numbers {
+            numerator = numerator.gcd(&number.numerator().unsigned_abs());
+            if number.clone().abs() > largest {
+                largest = number.clone().abs();
+            }
+            let common = (&denominator).gcd(number.denominator());
+            denominator = denominator / common * number.denominator();
+        }
+        let content = RBig::from(numerator) / RBig::from(denominator);
+        // the largest is a whole number now
+        let bits = (largest / &content).numerator().bit_len();
+        let content = content * RBig::from(UBig::ONE << bits.saturating_sub(1));
+        let content = if negative { -content } else { content };
+        let inverse = RBig::ONE / content.clone();
+        (content, self.scale(id, &inverse))
+    }
+
+    /// `coefficient * factors` in normal form; the factors stand in any order.
+    pub fn product(&mut self, coefficient: RBig, mut factors: Factors) -> FormId {
+        self.work += factors.len() as u64;
+        if coefficient.is_zero() || self.exhausted() {
+            return self.constant(RBig::ZERO);
+        }
+        factors.sort_unstable();
+        let mut merged = Factors::new();
+        for (atom, power) in factors {
+            match merged.last_mut() {
+                // powers of cases are small; where the sum overflows nothing is merged
+                Some((last, sum)) if *last == atom && sum.checked_add(power).is_some() => *sum += power,
+                _ => merged.push((atom, power)),
+            }
+        }
+        merged.retain(|(_, power)| *power != 0);
+        if let Some(form) = self.root_of_square(&coefficient, &merged) {
+            return form;
+        }
+        if let Some(form) = self.step_times_argument(&coefficient, &merged) {
+            return form;
+        }
+        if let [(atom, 1)] = merged[..]
+            && let Atom::Sum(form) = *self.atom(atom)
+        {
+            return self.scale(form, &coefficient);
+        }
+        if merged.is_empty() {
+            return self.constant(coefficient);
+        }
+        let monomial = self.insert_monomial(merged);
+        self.insert(RBig::ZERO, vec![(monomial, coefficient)])
+    }
+
+    /// `sqrt(x)^2 = x`
+    fn root_of_square(&mut self, coefficient: &RBig, factors: &Factors) -> Option<FormId> {
+        let (place, x, power) = factors
+            .iter()
+            .enumerate()
+            .find_map(|(place, &(atom, power))| match self.atom(atom) {
+                Atom::Unary(Unary::Sqrt, x) if power.unsigned_abs() >= 2 => Some((place, *x, power)),
+                _ => None,
+            })?;
+        let mut rest = factors.clone();
+        rest[place].1 = power % 2;
+        let rest = self.product(coefficient.clone(), rest);
+        let whole = self.power(x, power / 2);
+        Some(self.mul(rest, whole))
+    }
+
+    /// `step(q) * s = r * relu(q) + step(q) * (s - r*q)` where `s - r*q` has fewer terms than `s`; the
+    /// same for the leaky step and for the sign.
+    fn step_times_argument(&mut self, coefficient: &RBig, factors: &Factors) -> Option<FormId> {
+        for (place, &(atom, power)) in factors.iter().enumerate() {
+            let (argument, ramp) = match *self.atom(atom) {
+                Atom::Unary(Unary::Step | Unary::StepRight, q) => (q, Atom::Unary(Unary::Relu, q)),
+                Atom::Unary(Unary::Sign, q) => (q, Atom::Unary(Unary::Abs, q)),
+                Atom::Binary(Binary::LeakyStep, q, slope) => (q, Atom::Binary(Binary::LeakyRelu, q, slope)),
+                _ => continue,
+            };
+            if power != 1 {
+                continue;
+            }
+            let q = self.form(argument).clone();
+            let Some((lead, lead_coefficient)) = q.terms.first() else {
+                continue;
+            };
+            for (other, &(factor, exponent)) in factors.iter().enumerate() {
+                if exponent < 1 {
+                    continue;
+                }
+                let s = match *self.atom(factor) {
+                    Atom::Sum(form) => form,
+                    Atom::Variable(_) if q.terms.len() == 1 => {
+                        let one = Factors::from_slice(&[(factor, 1)]);
+                        let monomial = self.insert_monomial(one);
+                        self.insert(RBig::ZERO, vec![(monomial, RBig::ONE)])
+                    }
+                    _ => continue,
+                };
+                let terms = self.form(s).terms.len();
+                let Some(ratio) = self.form(s).coefficient(*lead).map(|x| x / lead_coefficient) else {
+                    continue;
+                };
+                let rest = self.combine(&[(RBig::ONE, s), (-ratio.clone(), argument)]);
+                if self.form(rest).terms.len() >= terms {
+                    continue;
+                }
+                let mut others = factors.clone();
+                others[other].1 -= 1;
+                let with_step = self.product(coefficient.clone(), others.clone());
+                others.remove(place);
+                let without = self.product(coefficient.clone(), others);
+                let ramp = self.of_atom(ramp);
+                let first = self.mul(without, ramp);
+                let second = self.mul(with_step, rest);
+                return Some(self.combine(&[(ratio, first), (RBig::ONE, second)]));
+            }
+        }
+        None
+    }
+
+    /// A function of one argument.
+    pub fn apply(&mut self, op: Unary, x: FormId) -> FormId {
+        if let Some(value) = self.form(x).as_constant() {
+            let value = match op {
+                Unary::Step | Unary::StepRight if !value.is_zero() => Some(if value.is_positive() {
+                    RBig::ONE
+                } else {
+                    RBig::ZERO
+                }),
+                Unary::Sign if !value.is_zero() => Some(if value.is_positive() {
+                    RBig::ONE
+                } else {
+                    -RBig::ONE
+                }),
+                _ => fold::unary(op, value),
+            };
+            if let Some(value) = value {
+                return self.constant(value);
+            }
+        }
+        match op {
+            Unary::Neg => self.scale(x, &-RBig::ONE),
+            Unary::Pow(Exponent { num: 0, .. }) => self.constant(RBig::ONE),
+            Unary::Pow(Exponent { num, den: 1 }) => self.power(x, num),
+            Unary::Pow(Exponent { num: 1, den: 2 }) => self.apply(Unary::Sqrt, x),
+            Unary::Tanh | Unary::Erf | Unary::Sin | Unary::Abs | Unary::Cos => {
+                let form = self.form(x);
+                let lead = form.terms.first().map_or(&form.constant, |term| &term.1);
+                if !lead.is_negative() {
+                    return self.of_atom(Atom::Unary(op, x));
+                }
+                let mirrored = self.scale(x, &-RBig::ONE);
+                let value = self.of_atom(Atom::Unary(op, mirrored));
+                match op {
+                    Unary::Abs | Unary::Cos => value,
+                    _ => self.scale(value, &-RBig::ONE),
+                }
+            }
+            _ => self.of_atom(Atom::Unary(op, x)),
+        }
+    }
+
+    /// A function of two arguments.
+    pub fn apply_binary(&mut self, op: Binary, x: FormId, y: FormId) -> FormId {
+        match op {
+            Binary::Add => self.add(x, y),
+            Binary::Sub => self.sub(x, y),
+            Binary::Mul => self.mul(x, y),
+            Binary::Div => {
+                let inverse = match self.form(y).as_constant() {
+                    // undefined, and never simplified away
+                    Some(zero) if zero.is_zero() => {
+                        let reciprocal = Unary::Pow(Exponent { num: -1, den: 1 });
+                        self.of_atom(Atom::Unary(reciprocal, y))
+                    }
+                    _ => self.power(y, -1),
+                };
+                self.mul(x, inverse)
+            }
+            // max(x, y) = y + relu(x - y), min(x, y) = x - relu(x - y)
+            Binary::Max | Binary::Min => {
+                let difference = self.sub(x, y);
+                let excess = self.apply(Unary::Relu, difference);
+                match op {
+                    Binary::Max => self.add(y, excess),
+                    _ => self.sub(x, excess),
+                }
+            }
+            Binary::LeakyRelu | Binary::LeakyStep => {
+                if let Some(value) = self.form(x).as_constant().cloned()
+                    && (op == Binary::LeakyRelu || !value.is_zero())
+                {
+                    let factor = if value.is_positive() {
+                        self.constant(RBig::ONE)
+                    } else {
+                        y
+                    };
+                    return match op {
+                        Binary::LeakyRelu => self.scale(factor, &value),
+                        _ => factor,
+                    };
+                }
+                self.of_atom(Atom::Binary(op, x, y))
+            }
+        }
+    }
+}
+
+/// A sum that grows.
+#[derive(Default)]
+struct Accumulator {
+    constant: RBig,
+    terms: Vec<(MonomialId, RBig)>,
+}
+
+impl Accumulator {
+    /// Adds `factor * form`.
+    fn add(&mut self, arena: &mut Symbolic, factor: &RBig, form: FormId) {
+        if factor.is_zero() || arena.exhausted() {
+            return;
+        }
+        let form = arena.form(form).clone();
+        arena.work += 1 + form.terms.len() as u64;
+        let one = *factor == RBig::ONE;
+        if !form.constant.is_zero() {
+            self.constant += factor * &form.constant;
+        }
+        self.terms
+            .extend(form.terms.iter().map(|(monomial, coefficient)| {
+                let product = if one {
+                    coefficient.clone()
+                } else {
+                    factor * coefficient
+                };
+                (*monomial, product)
+            }));
+    }
+
+    fn finish(mut self, arena: &mut Symbolic) -> FormId {
+        self.terms.sort_by_key(|term| term.0);
+        let mut terms: Vec<(MonomialId, RBig)> = Vec::with_capacity(self.terms.len());
+        for (monomial, coefficient) in self.terms {
+            match terms.last_mut() {
+                Some((last, sum)) if *last == monomial => *sum += coefficient,
+                _ => terms.push((monomial, coefficient)),
+            }
+        }
+        terms.retain(|(_, coefficient)| !coefficient.is_zero());
+        arena.insert(self.constant, terms)
+    }
+}
