@@ -131,6 +131,12 @@ fn jumps_and_gaps_are_never_overlooked() {
             }
         }
     }
+    // a concave kink in two variables: Taylor's formula around the middle, where the slope is 1, would
+    // give -1; at w[1] = -1 the left side is -3
+    let thin = r#"{"w": {"box": [["-1/100", "1/100"], [-1, 3]]}}"#;
+    let bent = "2 * (w[1] + w[0]^2) - abs(w[1] + w[0]^2)";
+    assert!(!proved(2, &format!("{bent} >= -2"), thin));
+    assert!(proved(2, &format!("{bent} >= -31/10"), thin));
     // the same where the gap or the jump is outside the region
     let right = r#"{"w": {"box": ["1/2", 2]}}"#;
     for inequality in [

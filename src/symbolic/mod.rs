@@ -267,6 +267,14 @@ impl Symbolic {
         self.combine(&[(factor.clone(), form)])
     }
 
+    /// The terms that are multiples of coordinates.
+    pub fn linear_part(&mut self, form: FormId) -> FormId {
+        let form = self.form(form).clone();
+        let mut terms = form.terms.clone();
+        terms.retain(|(monomial, _)| self.as_variable(*monomial).is_some());
+        self.insert(RBig::ZERO, terms)
+    }
+
     /// The form without its constant.
     pub fn without_constant(&mut self, form: FormId) -> FormId {
         let form = self.form(form).clone();

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use dashu_ratio::RBig;
 
-use super::{Atom, AtomId, FormId, Symbolic};
+use super::{Atom, AtomId, FormId, MonomialId, Symbolic};
 use crate::graph::op::{Binary, Unary};
 
 /// Copies forms of `source`.
 pub struct Rebuilder<'a> {
     source: &'a Symbolic,
     forms: HashMap<FormId, FormId>,
+    linear_parts: HashMap<Vec<(MonomialId, RBig)>, FormId>,
     atoms: HashMap<AtomId, FormId>,
     signs: HashMap<FormId, bool>,
     next: u32,
@@ -25,6 +26,7 @@ impl<'a> Rebuilder<'a> {
         Rebuilder {
             source,
             forms: HashMap::new(),
+            linear_parts: HashMap::new(),
             atoms: HashMap::new(),
             signs: HashMap::new(),
             next,
@@ -36,6 +38,13 @@ impl<'a> Rebuilder<'a> {
     /// Puts a form of the target in place of one of the source.
     pub fn replace(&mut self, form: FormId, by: FormId) {
         self.forms.insert(form, by);
+    }
+
+    /// Puts a form of the target in place of one without a constant, all of whose terms are multiples of
+    /// coordinates, and of the sum of these terms in any other form.
+    pub fn replace_linear(&mut self, form: FormId, by: FormId) {
+        self.linear_parts.insert(self.source.form(form).terms.clone(), by);
+        self.replace(form, by);
     }
 
     /// Puts a form of the target in place of a coordinate.
@@ -74,7 +83,15 @@ impl<'a> Rebuilder<'a> {
         let form = self.source.form(id).clone();
         let constant = target.constant(form.constant.clone());
         let mut parts = vec![(RBig::ONE, constant)];
-        for (monomial, coefficient) in &form.terms {
+        let (linear, others): (Vec<_>, Vec<_>) = form
+            .terms
+            .iter()
+            .cloned()
+            .partition(|(monomial, _)| self.source.as_variable(*monomial).is_some());
+        let replaced = self.linear_parts.get(&linear).copied();
+        parts.extend(replaced.map(|by| (RBig::ONE, by)));
+        let kept = if replaced.is_some() { Vec::new() } else { linear };
+        for (monomial, coefficient) in kept.iter().chain(&others) {
             let mut product = target.constant(RBig::ONE);
             for (atom, power) in self.source.factors(*monomial).clone() {
                 let factor = target.power(self.atoms[&atom], power);

@@ -96,36 +96,49 @@ impl Cut {
             std::cmp::Reverse((widths[0], widths.into_iter().max()))
         });
         let mut groups: Vec<Group> = Vec::new();
-        let mut owners: HashMap<FormId, Vec<usize>> = HashMap::new();
+        // groups by the monomials of their lifted forms
+        let mut owners: HashMap<MonomialId, Vec<usize>> = HashMap::new();
         for (monomial, coefficient, mut bases) in terms {
-            let group_for = |basis: &Basis| match basis.elements.first() {
-                None => groups.iter().position(|group| group.basis.is_empty()),
-                Some(first) => owners.get(first).and_then(|owners| {
-                    let covers = |group: &&usize| {
-                        let owned = &groups[**group].basis;
-                        basis.elements.iter().all(|element| owned.contains(element))
-                    };
-                    owners.iter().find(covers).copied()
-                }),
-            };
-            let joined = bases
-                .iter()
-                .enumerate()
-                .find_map(|(choice, basis)| Some((choice, group_for(basis)?)));
-            let (choice, place) = joined.unwrap_or((0, groups.len()));
-            let basis = bases.swap_remove(choice);
-            if joined.is_none() {
-                for element in &basis.elements {
-                    owners.entry(*element).or_default().push(place);
+            let mut joined = None;
+            for basis in &bases {
+                let near: Vec<usize> = match basis.elements.first() {
+                    None => groups
+                        .iter()
+                        .position(|group| group.basis.is_empty())
+                        .into_iter()
+                        .collect(),
+                    Some(first) => {
+                        let lead = arena.form(*first).terms[0].0;
+                        owners.get(&lead).cloned().unwrap_or_default()
+                    }
+                };
+                joined = near.into_iter().find_map(|place| {
+                    let forms = basis.within(&mut arena, &groups[place].basis)?;
+                    Some((place, forms))
+                });
+                if joined.is_some() {
+                    break;
+                }
+            }
+            let (place, forms) = joined.unwrap_or_else(|| {
+                let basis = bases.swap_remove(0);
+                let monomials: HashSet<MonomialId> = basis
+                    .elements
+                    .iter()
+                    .flat_map(|element| arena.form(*element).terms.iter().map(|term| term.0))
+                    .collect();
+                for monomial in monomials {
+                    owners.entry(monomial).or_default().push(groups.len());
                 }
                 groups.push(Group {
                     basis: basis.elements,
                     terms: Vec::new(),
                     forms: HashMap::new(),
                 });
-            }
+                (groups.len() - 1, basis.forms)
+            });
             groups[place].terms.push((monomial, coefficient));
-            groups[place].forms.extend(basis.forms);
+            groups[place].forms.extend(forms);
         }
         if groups.len() > MAX_PARTS {
             return None;
@@ -171,7 +184,12 @@ impl Group {
             let constant = target.constant(arena.form(form).constant.clone());
             parts.push((RBig::ONE, constant));
             let by = target.combine(&parts);
-            rebuilder.replace(form, by);
+            let whole = arena.form(form);
+            if whole.constant.is_zero() && arena.is_affine(whole) {
+                rebuilder.replace_linear(form, by);
+            } else {
+                rebuilder.replace(form, by);
+            }
             if let [(monomial, coefficient)] = &arena.form(form).terms[..]
                 && *coefficient == RBig::ONE
                 && arena.form(form).constant.is_zero()
@@ -208,6 +226,22 @@ impl Basis {
         (choices[0].elements.len() <= MAX_LIFTED).then_some(choices)
     }
 
+    /// The lifted forms in terms of another basis; `None` where it does not span them.
+    fn within(&self, arena: &mut Symbolic, basis: &[FormId]) -> Option<HashMap<FormId, Vec<(RBig, FormId)>>> {
+        let mut elements: HashMap<FormId, Vec<(RBig, FormId)>> = HashMap::new();
+        for &element in &self.elements {
+            elements.insert(element, combination(arena, element, basis)?);
+        }
+        let translate = |(form, own): (&FormId, &Vec<(RBig, FormId)>)| {
+            let parts = own.iter().flat_map(|(factor, element)| {
+                let inner = elements[element].iter();
+                inner.map(move |(share, by)| (factor * share, *by))
+            });
+            (*form, parts.collect())
+        };
+        Some(self.forms.iter().map(translate).collect())
+    }
+
     /// The basis where descent ends at forms in the coordinates, or already at any form of several terms.
     fn at(arena: &mut Symbolic, monomial: MonomialId, shallow: bool) -> Basis {
         let mut found = lifted_forms(arena, monomial, shallow);
@@ -238,6 +272,51 @@ impl Basis {
         }
         basis
     }
+}
+
+/// A form without a constant as a combination of others, which are few; `None` where it is none.
+fn combination(arena: &mut Symbolic, form: FormId, of: &[FormId]) -> Option<Vec<(RBig, FormId)>> {
+    if of.contains(&form) {
+        return Some(vec![(RBig::ONE, form)]);
+    }
+    // Gauss: each element, reduced by those before it, with its combination and its leading monomial
+    let mut reduced: Vec<(FormId, Vec<(RBig, FormId)>)> = Vec::new();
+    for &element in of {
+        let (rest, mut parts) = eliminate(arena, element, &reduced);
+        if arena.form(rest).as_constant().is_none() {
+            parts.push((RBig::ONE, element));
+            reduced.push((rest, parts));
+        }
+    }
+    let (rest, parts) = eliminate(arena, form, &reduced);
+    arena.form(rest).as_constant()?;
+    // form - sum of parts = 0
+    Some(
+        parts
+            .into_iter()
+            .map(|(factor, element)| (-factor, element))
+            .collect(),
+    )
+}
+
+/// `form` less multiples of reduced forms, so that it holds none of their leading monomials, and what
+/// was added in terms of the original ones.
+fn eliminate(
+    arena: &mut Symbolic,
+    form: FormId,
+    reduced: &[(FormId, Vec<(RBig, FormId)>)],
+) -> (FormId, Vec<(RBig, FormId)>) {
+    let (mut rest, mut added) = (form, Vec::new());
+    for (other, parts) in reduced {
+        let (lead, coefficient) = arena.form(*other).terms[0].clone();
+        let Some(found) = arena.form(rest).coefficient(lead) else {
+            continue;
+        };
+        let factor = -(found / coefficient);
+        rest = arena.combine(&[(RBig::ONE, rest), (factor.clone(), *other)]);
+        added.extend(parts.iter().map(|(share, element)| (&factor * share, *element)));
+    }
+    (rest, added)
 }
 
 /// `(ratio, form - ratio * by)` where that has fewer terms than `form`.
@@ -274,12 +353,19 @@ fn lifted_forms(arena: &mut Symbolic, monomial: MonomialId, shallow: bool) -> Ve
             if !arena.varies(argument) || !seen_forms.insert(argument) {
                 continue;
             }
-            let form = arena.form(argument);
-            if arena.is_affine(form) || (shallow && form.terms.len() >= 2) {
+            let form = arena.form(argument).clone();
+            if arena.is_affine(&form) || (shallow && form.terms.len() >= 2) {
                 found.push(argument);
-            } else {
-                for (monomial, _) in form.terms.clone() {
-                    pending.extend(arena.factors(monomial).iter().map(|(atom, _)| *atom));
+                continue;
+            }
+            // the coordinates that stand beside other terms make one lifted form
+            let linear = arena.linear_part(argument);
+            if arena.form(linear).terms.len() >= 2 && seen_forms.insert(linear) {
+                found.push(linear);
+            }
+            for (monomial, _) in &form.terms {
+                if arena.form(linear).terms.len() < 2 || arena.as_variable(*monomial).is_none() {
+                    pending.extend(arena.factors(*monomial).iter().map(|(atom, _)| *atom));
                 }
             }
         }

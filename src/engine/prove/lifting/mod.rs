@@ -34,18 +34,9 @@ use smooth::Smooth;
 /// Names the method in certificates.
 pub const RULE: &str = "lifting";
 /// Limit on boxes times scalar operations for each, over all parts.
-pub const MAX_WORK: u64 = 100_000_000;
+pub const MAX_WORK: u64 = 30_000_000;
 /// Boxes of a part that are split in a round.
 const ROUND: usize = 8;
-/// Rules in the order in which they are tried.
-const RULES: [Rule; 5] = [
-    Rule::Natural,
-    Rule::MeanValue,
-    Rule::SecondOrder,
-    Rule::Face,
-    Rule::FaceMeanValue,
-];
-
 /// A proof by lifting.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -339,15 +330,14 @@ impl Search {
 
     fn examine(&mut self, piece: usize, node: usize, depth: u32, ranges: Ranges) {
         let smooth = &mut self.pieces[piece].0;
-        let (mut lower, mut best) = (f64::NEG_INFINITY, Rule::Natural);
-        for rule in RULES {
-            let bound = smooth.lower(rule, &ranges);
-            if bound > lower {
-                (lower, best) = (bound, rule);
-            }
-        }
+        // a box above what the function takes elsewhere does not count
+        let (lower, best) = smooth.best(&ranges, self.upper);
         self.upper = self.upper.min(smooth.central(&ranges));
-        let slopes = smooth.slopes(&ranges);
+        let slopes = if lower < self.upper {
+            smooth.slopes(&ranges)
+        } else {
+            Vec::new()
+        };
         let score = |number: usize| {
             let [lo, hi] = ranges[number];
             let steepest = slopes

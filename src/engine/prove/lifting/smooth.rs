@@ -72,6 +72,35 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         slopes.iter().map(|slope| self.arithmetic.ends(slope)).collect()
     }
 
+    /// The best lower bound of all rules, with the rule; further rules are not tried once the bound is
+    /// `enough`.
+    pub fn best(&mut self, ranges: &Ranges, enough: f64) -> (f64, Rule) {
+        let cell = self.cell(ranges);
+        let (natural, flags) = self.value_over(&cell);
+        let mut best = (self.arithmetic.ends(&natural).0, Rule::Natural);
+        if best.0 >= enough || !(flags.defined && flags.continuous) {
+            return best;
+        }
+        let Some(slopes) = self.slopes_over(&cell) else {
+            return best;
+        };
+        for rule in [
+            Rule::MeanValue,
+            Rule::SecondOrder,
+            Rule::Face,
+            Rule::FaceMeanValue,
+        ] {
+            let bound = self.by_slopes(rule, ranges, &cell, &slopes);
+            if let Some(bound) = bound.filter(|bound| *bound > best.0) {
+                best = (bound, rule);
+            }
+            if best.0 >= enough {
+                break;
+            }
+        }
+        best
+    }
+
     fn bound(&mut self, rule: Rule, ranges: &Ranges) -> Option<f64> {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
@@ -81,22 +110,38 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             Rule::Natural => Some(self.arithmetic.ends(&natural).0),
             // the others rest on derivatives
             _ if !(flags.defined && flags.continuous) => None,
-            Rule::MeanValue => {
+            _ => {
                 let slopes = self.slopes_over(&cell)?;
-                self.mean_value(ranges, &slopes)
+                self.by_slopes(rule, ranges, &cell, &slopes)
             }
-            Rule::Face | Rule::FaceMeanValue => {
-                let slopes = self.slopes_over(&cell)?;
-                let face = self.face(ranges, &slopes);
+        }
+    }
+
+    /// The bounds that rest on derivatives; the gradient is that over the box, where the function is
+    /// defined and continuous.
+    fn by_slopes(
+        &mut self,
+        rule: Rule,
+        ranges: &Ranges,
+        cell: &[A::Value],
+        slopes: &[A::Value],
+    ) -> Option<f64> {
+        match rule {
+            Rule::Discard | Rule::Natural => None,
+            Rule::MeanValue => self.mean_value(ranges, slopes),
+            Rule::SecondOrder => self.second_order(ranges, cell),
+            Rule::Face => {
+                let face = self.face(ranges, slopes);
                 let cell = self.cell(&face);
-                if rule == Rule::Face {
-                    let (value, _) = self.value_over(&cell);
-                    return Some(self.arithmetic.ends(&value).0);
-                }
+                let (value, _) = self.value_over(&cell);
+                Some(self.arithmetic.ends(&value).0)
+            }
+            Rule::FaceMeanValue => {
+                let face = self.face(ranges, slopes);
+                let cell = self.cell(&face);
                 let slopes = self.slopes_over(&cell)?;
                 self.mean_value(&face, &slopes)
             }
-            Rule::SecondOrder => self.second_order(ranges, &cell),
         }
     }
 
@@ -119,8 +164,12 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
     /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
     fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
+        // the second derivatives do not see a jump of the first ones
+        if self.variables == 0 || !self.is_smooth(cell) {
+            return None;
+        }
         let flags = self.hessian.run(&[(Input::W, cell)]);
-        if !(flags.defined && flags.continuous) {
+        if !flags.defined {
             return None;
         }
         let rows: Vec<Vec<A::Value>> = (0..self.variables)
@@ -213,13 +262,19 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         (self.value.root(0)[0].clone(), flags)
     }
 
-    /// The gradient over a box where it is defined and the function has no kink in it.
+    /// The gradient over a box where it is defined: at kinks, its Clarke set.
     fn slopes_over(&mut self, cell: &[A::Value]) -> Option<Vec<A::Value>> {
         if self.variables == 0 {
             return Some(Vec::new());
         }
         let flags = self.gradient.run(&[(Input::W, cell)]);
         flags.defined.then(|| self.gradient.root(0).to_vec())
+    }
+
+    /// Whether the gradient is defined and continuous on a box.
+    fn is_smooth(&mut self, cell: &[A::Value]) -> bool {
+        let flags = self.gradient.run(&[(Input::W, cell)]);
+        flags.defined && flags.continuous
     }
 }
 
