@@ -13,3 +13,4 @@ pub mod error;
 pub mod eval;
 pub mod expr;
 pub mod graph;
+pub mod tighten;
