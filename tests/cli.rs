@@ -365,6 +365,33 @@ fn tighten_says_which_side_it_has_not_found() {
     }
 }
 
+/// With few boxes the prover falls short of the edge, 0.175531, and the search does not.
+#[test]
+fn tighten_finds_both_edges_of_a_gap() {
+    let project = Project::new();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/pl-sine-tighten.json");
+    let output = project.run(&["tighten", path.to_str().unwrap(), "--max-boxes", "150"]);
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (proved, refuted) = (
+        number(&record["proved"]["value"]),
+        number(&record["refuted"]["value"]),
+    );
+    assert!(
+        proved < 0.175 && (0.175531..0.1756).contains(&refuted),
+        "{record}"
+    );
+    assert!(
+        record["reason"]
+            .as_str()
+            .unwrap()
+            .contains("values tried between are neither")
+    );
+    for run in record["runs"].as_array().unwrap() {
+        let open = (proved..refuted).contains(&number(&run["value"])) && number(&run["value"]) > proved;
+        assert_eq!(open, run["verdict"] == "supported", "{record}");
+    }
+}
+
 #[test]
 fn tighten_does_not_depend_on_threads() {
     let project = Project::new();
