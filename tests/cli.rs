@@ -402,6 +402,21 @@ fn tighten_does_not_depend_on_threads() {
 }
 
 #[test]
+fn a_value_that_makes_no_case_is_named() {
+    let project = Project::new();
+    // |x| >= c holds for no point of [-1, 1] at c = 8
+    let empty = unknown(FALSE, r#"{"tighten": [0, 8]}"#)
+        .replace(r#""v": {"box": [-1, 1]}}"#, r#""where": ["norm(w) >= c"]}"#);
+    let zero = unknown(r#"{"inequality": "f(w) <= 1/c"}"#, r#"{"tighten": [0, 8]}"#);
+    for (case, value) in [(empty, "c = 8"), (zero, "c = 0")] {
+        project.write("case.json", &case);
+        let (code, _, shown) = tighten(&project, &[]);
+        assert_eq!(code, Some(2), "{shown}");
+        assert!(shown.contains(&format!("this is with {value}")), "{shown}");
+    }
+}
+
+#[test]
 fn a_constant_is_set_on_the_command_line() {
     let project = Project::new();
     let claim = r#"{"lipschitz": {"f": "f", "G": "c"}}"#;
@@ -416,6 +431,7 @@ fn a_constant_is_set_on_the_command_line() {
         ("tighten", &["--set", "c=2"], 2, "no constant to tighten"),
         ("tighten", &["--runs", "1"], 2, "2..=10000"),
         ("tighten", &["-o", "case.json"], 4, "case.json"),
+        ("tighten", &["--max-boxes", "1"], 0, "-o FOLDER"),
     ] {
         let output = project.run(&[&[command, "case.json"], extra].concat());
         let shown = text(&output.stderr);

@@ -46,11 +46,7 @@ impl Tighten {
         printer.note(&format!("{}: {}", case.name, case.title));
         let name = case.unknown.as_ref().map_or("", |unknown| &unknown.name);
         let found = tighten(&case, self.runs, |case| {
-            let claim = Claim::new(case).map_err(|mut fault| {
-                let help = format!("this is with {name} = {}", case.constants[name].value);
-                fault.help.get_or_insert(help);
-                fault
-            })?;
+            let claim = Claim::new(case)?;
             let certificate = self.budget.certify(case, &claim, printer)?;
             let (value, word) = (&case.constants[name].value, certificate.verdict.word());
             printer.note(&format!("  {name} = {value:20} {word}"));
@@ -81,6 +77,9 @@ impl Tighten {
                     end.value
                 ));
             }
+        }
+        if paths.is_none() && (found.proved.is_some() || found.refuted.is_some()) {
+            printer.note("  the certificates were not kept: -o FOLDER writes them");
         }
         let mut text = serde_json::to_string_pretty(bracket).unwrap_or_default();
         text.push('\n');

@@ -13,7 +13,7 @@ use crate::certificate::{Certificate, Tool};
 use crate::claim::unknown::Range;
 use crate::diagnostic::Diagnostic;
 use crate::engine::Verdict;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use bisection::{Bisection, Easier, written};
 
 /// Names the format in every record.
@@ -135,7 +135,14 @@ pub fn tighten(
     let mut run = |value: &str| {
         let mut concrete = case.clone();
         concrete.set_constant(&unknown.name, value);
-        let certificate = certify(&concrete)?;
+        let certificate = certify(&concrete).map_err(|mut error| {
+            if let Error::Input(fault) = &mut error {
+                fault
+                    .help
+                    .get_or_insert(format!("this is with {} = {value}", unknown.name));
+            }
+            error
+        })?;
         let verdict = certificate.verdict;
         runs.push(Run {
             value: value.to_owned(),
@@ -146,7 +153,7 @@ pub fn tighten(
             certificates.retain(|(_, kept)| kept.verdict != verdict);
             certificates.push((value.to_owned(), certificate));
         }
-        Ok::<_, crate::error::Error>(verdict)
+        Ok::<_, Error>(verdict)
     };
     let [lo, hi] = range.between.clone();
     let (at_lo, at_hi) = (run(&written(&lo))?, run(&written(&hi))?);
