@@ -14,3 +14,4 @@ pub mod eval;
 pub mod expr;
 pub mod graph;
 pub mod symbolic;
+pub mod tighten;

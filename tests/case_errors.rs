@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use proxycert::case::{Case, Text};
+use proxycert::case::{Case, Text, digest};
 use proxycert::claim::Claim;
 use proxycert::error::Error;
 
@@ -194,6 +194,58 @@ fn names() {
         + &refusals("parameters", &[r#"{"s": [1]}"#, r#"{"v": [1]}"#])
         + &refusals("define", &[r#"{"b": "1"}"#, r#"{"f": "1", "f": "2"}"#]);
     hold("names", &messages);
+}
+
+#[test]
+fn unknown_constants() {
+    let shapes = [
+        r#"{"mu": {}}"#,
+        r#"{"mu": {"paper": 1}}"#,
+        r#"{"mu": {"tighten": 1}}"#,
+        r#"{"mu": {"tighten": [0, 1, 2]}}"#,
+        r#"{"mu": {"tighten": [0, null]}}"#,
+        r#"{"mu": {"tighten": [0, 1], "digits": 0}}"#,
+        r#"{"mu": {"tighten": [0, 1], "papre": 1}}"#,
+        r#"{"mu": {"tighten": [0, 1]}, "nu": {"tighten": [0, 1]}}"#,
+    ];
+    let mut messages = refusals("constants", &shapes);
+    // what only evaluation shows
+    for text in [
+        r#"{"mu": {"tighten": [0, 1]}}"#,
+        r#"{"mu": {"tighten": [1, "1/2"]}}"#,
+        r#"{"mu": {"tighten": [0, "sqrt(2)"], "paper": 1}}"#,
+        r#"{"mu": {"tighten": [0, "1/0"]}}"#,
+        r#"{"mu": {"tighten": [0, "2*late"]}, "late": 1}"#,
+        r#"{"mu": {"tighten": [0, 1], "paper": "sqrt(2)"}}"#,
+        r#"{"mu": {"tighten": [0, 1], "paper": "one"}}"#,
+    ] {
+        let case = Case::parse(case_with("constants", text), "case.json", Path::new(""), false);
+        let claim = Claim::new(&case.expect("well-formed"));
+        let fault = claim.err().expect("a fault").render(false);
+        messages += &(fault + "\n\n");
+    }
+    hold("unknown_constants", &messages);
+}
+
+#[test]
+fn an_unknown_constant_takes_a_value() {
+    let text = r#"{"s": 5, "mu": {"tighten": [0, "s"], "paper": "1/4"}, "c": "mu*s"}"#;
+    let parse = |text: &str| Case::parse(case_with("constants", text), "case.json", Path::new(""), false);
+    let mut case = parse(text).expect("sound");
+    let unknown = case.unknown.clone().expect("an unknown constant");
+    assert_eq!(
+        (unknown.name.as_str(), unknown.position, unknown.digits),
+        ("mu", 1, 4)
+    );
+    // the paper's value, until another is set: the digest is that of the case with this value
+    for value in ["1/4", "0.3"] {
+        assert!(case.set_constant("mu", value));
+        let written = parse(&format!(r#"{{"s": 5, "mu": "{value}", "c": "mu*s"}}"#)).expect("sound");
+        assert_eq!(digest::case(&case), digest::case(&written));
+        assert!(case.constants.keys().eq(written.constants.keys()) && case.unknown.is_none());
+        assert!(Claim::new(&case).is_ok());
+    }
+    assert!(!case.set_constant("nu", "1"));
 }
 
 #[test]

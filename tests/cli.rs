@@ -204,7 +204,8 @@ fn schema_and_completions_go_to_standard_output() {
     for shell in ["bash", "zsh", "fish"] {
         let output = project.run(&["completions", shell]);
         assert_eq!(output.status.code(), Some(0));
-        assert!(text(&output.stdout).contains("certify"));
+        let script = text(&output.stdout);
+        assert!(script.contains("certify") && script.contains("tighten"));
     }
 }
 
@@ -220,6 +221,246 @@ fn explain_shows_the_claim() {
         insta::with_settings!({snapshot_path => "../snapshots", prepend_module_to_snapshot => false}, {
             insta::assert_snapshot!(name, text(&output.stdout));
         });
+    }
+}
+
+/// A case with the constant `c` unknown.
+fn unknown(claim: &str, constant: &str) -> String {
+    case(claim).replacen('{', &format!(r#"{{"constants": {{"c": {constant}}}, "#), 1)
+}
+
+/// Runs `tighten`; its exit code, its record, and what it says to people.
+fn tighten(project: &Project, extra: &[&str]) -> (Option<i32>, serde_json::Value, String) {
+    let output = project.run(&[&["tighten", "case.json"], extra].concat());
+    let record = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output.status.code(), record, text(&output.stderr))
+}
+
+fn number(value: &serde_json::Value) -> f64 {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// |f'| = 2 |x| <= c on [-1, 1] exactly if c >= 2; f = x^2 <= c/3 exactly if c >= 3.
+#[test]
+fn tighten_brackets_the_edge_from_either_side() {
+    let project = Project::new();
+    let lipschitz = r#"{"lipschitz": {"f": "f", "G": "c"}}"#;
+    for (claim, constant, easier, edge, digits, paper) in [
+        (
+            lipschitz,
+            r#"{"tighten": [0, 10], "paper": "5/2"}"#,
+            "large",
+            2.0,
+            4,
+            "proved",
+        ),
+        (
+            lipschitz,
+            r#"{"tighten": [-1, "1 + 7/3"], "paper": 1.99, "digits": 8}"#,
+            "large",
+            2.0,
+            8,
+            "refuted",
+        ),
+        (
+            r#"{"inequality": "f(w) <= c/3"}"#,
+            r#"{"tighten": [1, 5], "paper": "e", "digits": 2}"#,
+            "large",
+            3.0,
+            2,
+            "refuted",
+        ),
+        (
+            r#"{"inequality": "2 - c >= f(w)"}"#,
+            r#"{"tighten": [0, 8], "paper": "sqrt(2)/2"}"#,
+            "small",
+            1.0,
+            4,
+            "proved",
+        ),
+    ] {
+        project.write("case.json", &unknown(claim, constant));
+        let (code, record, shown) = tighten(&project, &["-o", "out/a"]);
+        assert_eq!(code, Some(0), "{shown}");
+        assert_eq!(record["easier_at"], easier);
+        assert_eq!(record["paper"]["stands"], paper, "{record}");
+        let (proved, refuted) = (
+            number(&record["proved"]["value"]),
+            number(&record["refuted"]["value"]),
+        );
+        let holds = |value: f64| {
+            if easier == "large" {
+                value >= edge
+            } else {
+                value <= edge
+            }
+        };
+        assert!(holds(proved) && !holds(refuted), "{record}");
+        let width = 10f64.powi(-digits) * proved.abs().max(refuted.abs());
+        assert!((proved - refuted).abs() <= width * (1.0 + 1e-6), "{record}");
+        for run in record["runs"].as_array().unwrap() {
+            if let Ok(value) = run["value"].as_str().unwrap().parse() {
+                assert_eq!(
+                    run["verdict"],
+                    if holds(value) { "proved" } else { "refuted" },
+                    "{record}"
+                );
+            }
+        }
+        // each certificate holds for its own value, and for no other
+        for (word, other) in [("proved", "refuted"), ("refuted", "proved")] {
+            let certificate = format!("out/a/a.{word}.json");
+            for (value, code) in [(word, 0), (other, 1)] {
+                let set = format!("c={}", record[value]["value"].as_str().unwrap());
+                let output = project.run(&["verify", &certificate, "--case", "case.json", "--set", &set]);
+                assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
+            }
+            let written = std::fs::read_to_string(project.folder.path().join(&certificate)).unwrap();
+            let written: serde_json::Value = serde_json::from_str(&written).unwrap();
+            assert_eq!(written["digest"], record[word]["certificate"]);
+        }
+    }
+}
+
+/// |f'| <= c fails at both ends of [0, 1] and holds at both of [3, 4]; x^2 is c-strongly convex exactly if c <= 2,
+/// with a slack that is 0 along w = v, where the prover cannot settle it.
+#[test]
+fn tighten_says_which_side_it_has_not_found() {
+    let project = Project::new();
+    let lipschitz = r#"{"lipschitz": {"f": "f", "G": "c"}}"#;
+    let convex = r#"{"strongly_convex": {"f": "f", "mu": "c"}}"#;
+    for (claim, range, extra, code, words) in [
+        (lipschitz, "[0, 1]", "64", 1, "refuted at both ends"),
+        (lipschitz, "[3, 4]", "64", 3, "proved at both ends"),
+        (
+            lipschitz,
+            "[0, 10]",
+            "5",
+            0,
+            "the search ended with the 5 runs allowed",
+        ),
+        (
+            convex,
+            "[0, 1]",
+            "64",
+            3,
+            "neither proved nor refuted at the ends",
+        ),
+        (
+            convex,
+            "[1, 3]",
+            "64",
+            3,
+            "no value is proved, the smallest refuted is 2.000",
+        ),
+    ] {
+        project.write(
+            "case.json",
+            &unknown(claim, &format!(r#"{{"tighten": {range}}}"#)),
+        );
+        let (found, record, shown) = tighten(&project, &["--runs", extra, "--max-boxes", "2000"]);
+        assert_eq!(found, Some(code), "{shown}");
+        assert!(record["reason"].as_str().unwrap().contains(words), "{record}");
+        assert_eq!(record["proved"].is_null(), code != 0);
+        assert!(record["runs"].as_array().unwrap().len() <= extra.parse().unwrap());
+    }
+}
+
+/// With few boxes the prover falls short of the edge, 0.175531, and the search does not.
+#[test]
+fn tighten_finds_both_edges_of_a_gap() {
+    let project = Project::new();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/pl-sine-tighten.json");
+    let output = project.run(&["tighten", path.to_str().unwrap(), "--max-boxes", "150"]);
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (proved, refuted) = (
+        number(&record["proved"]["value"]),
+        number(&record["refuted"]["value"]),
+    );
+    assert!(
+        proved < 0.175 && (0.175531..0.1756).contains(&refuted),
+        "{record}"
+    );
+    assert!(
+        record["reason"]
+            .as_str()
+            .unwrap()
+            .contains("values tried between are neither")
+    );
+    for run in record["runs"].as_array().unwrap() {
+        let open = (proved..refuted).contains(&number(&run["value"])) && number(&run["value"]) > proved;
+        assert_eq!(open, run["verdict"] == "supported", "{record}");
+    }
+}
+
+#[test]
+fn tighten_does_not_depend_on_threads() {
+    let project = Project::new();
+    let claim = r#"{"inequality": "2 - c >= f(w)"}"#;
+    project.write("case.json", &unknown(claim, r#"{"tighten": [0, 8]}"#));
+    let records = ["1", "3"].map(|threads| tighten(&project, &["--threads", threads]).1);
+    assert!(records[0].is_object() && records[0] == records[1]);
+}
+
+#[test]
+fn a_value_that_makes_no_case_is_named() {
+    let project = Project::new();
+    // |x| >= c holds for no point of [-1, 1] at c = 8
+    let empty = unknown(FALSE, r#"{"tighten": [0, 8]}"#)
+        .replace(r#""v": {"box": [-1, 1]}}"#, r#""where": ["norm(w) >= c"]}"#);
+    let zero = unknown(r#"{"inequality": "f(w) <= 1/c"}"#, r#"{"tighten": [0, 8]}"#);
+    for (case, value) in [(empty, "c = 8"), (zero, "c = 0")] {
+        project.write("case.json", &case);
+        let (code, _, shown) = tighten(&project, &[]);
+        assert_eq!(code, Some(2), "{shown}");
+        assert!(shown.contains(&format!("this is with {value}")), "{shown}");
+    }
+}
+
+#[test]
+fn a_constant_is_set_on_the_command_line() {
+    let project = Project::new();
+    let claim = r#"{"lipschitz": {"f": "f", "G": "c"}}"#;
+    project.write("case.json", &unknown(claim, r#"{"tighten": [0, 10]}"#));
+    for (command, extra, code, words) in [
+        ("certify", &[] as &[&str], 2, "`proxycert tighten` looks for it"),
+        ("certify", &["--set", "c=2"], 0, "proved"),
+        ("certify", &["--set", "c=199/100"], 1, "refuted"),
+        ("certify", &["--set", "c=G"], 2, "is not a number"),
+        ("certify", &["--set", "c"], 2, "expected NAME=VALUE"),
+        ("certify", &["--set", "d=1"], 2, "no such constant"),
+        ("tighten", &["--set", "c=2"], 2, "no constant to tighten"),
+        ("tighten", &["--runs", "1"], 2, "2..=10000"),
+        ("tighten", &["-o", "case.json"], 4, "case.json"),
+        ("tighten", &["--max-boxes", "1"], 0, "-o FOLDER"),
+    ] {
+        let output = project.run(&[&[command, "case.json"], extra].concat());
+        let shown = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{extra:?}: {shown}");
+        assert!(shown.contains(words), "{words} missing in {shown}");
+    }
+}
+
+/// The edges are derived in `cases/README.md`, by hand.
+#[test]
+fn tighten_finds_the_constants_of_the_catalogue() {
+    let project = Project::new();
+    for (name, edge) in [
+        ("pl-sine-tighten", 0.175531),
+        ("phase-retrieval-tighten", 0.3355574),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("cases/{name}.json"));
+        let output = project.run(&["tighten", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let (proved, refuted) = (
+            number(&record["proved"]["value"]),
+            number(&record["refuted"]["value"]),
+        );
+        // the edges are rounded
+        assert!(proved <= edge + 1e-6 && edge - 1e-6 <= refuted, "{record}");
+        assert!(refuted - proved <= 1e-4 * refuted, "{record}");
+        assert_eq!(record["paper"]["stands"], "proved");
     }
 }
 

@@ -47,6 +47,7 @@ pub fn canonical(case: &Case) -> Value {
         title,
         source,
         constants,
+        unknown: _, // a case speaks of one value at a time, which stands in `constants`
         data,
         parameters,
         model,

@@ -109,7 +109,7 @@ pub struct Located<T> {
 }
 
 /// A whole case.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Case {
     /// the file, for diagnostics
     pub file: Arc<SourceFile>,
@@ -121,8 +121,11 @@ pub struct Case {
     pub title: String,
     /// where the claim stands
     pub source: Source,
-    /// named exact scalars, in the order written
+    /// named exact scalars, in the order written; an unknown one has the paper's value here, and is absent
+    /// when there is none
     pub constants: IndexMap<String, Text>,
+    /// the constant whose value `tighten` looks for
+    pub unknown: Option<Unknown>,
     /// named arrays, read, generated and checked to be finite
     pub data: IndexMap<String, Array>,
     /// parameter blocks that the case declares (a model declares further ones)
@@ -137,6 +140,23 @@ pub struct Case {
     pub region: RegionSpec,
     /// how to check it
     pub check: CheckSpec,
+}
+
+/// A constant without a value: `"mu": {"tighten": [0, 1], "paper": "1/32", "digits": 4}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// the constant's name
+    pub name: String,
+    /// how many constants stand before it
+    pub position: usize,
+    /// the ends of the range in which to look: numbers, or expressions of the constants before it
+    pub between: [Text; 2],
+    /// the value that the paper gives
+    pub paper: Option<Text>,
+    /// significant digits to which the bracket is narrowed; default 4
+    pub digits: u64,
+    /// where it stands
+    pub at: Location,
 }
 
 /// Where a claim was made.
@@ -342,6 +362,25 @@ impl Case {
     /// A fault at a place of the case.
     pub fn fault(&self, at: &Location, message: impl Into<String>) -> Diagnostic {
         Diagnostic::new(message).in_file(&self.file).at(at.clone())
+    }
+
+    /// Gives a constant of the case another value, or the unknown one a value; whether there is such a constant.
+    pub fn set_constant(&mut self, name: &str, value: &str) -> bool {
+        let value = value.to_owned();
+        if let Some(unknown) = self.unknown.take_if(|unknown| unknown.name == name) {
+            let text = Text {
+                value,
+                at: unknown.at,
+            };
+            self.constants.shift_remove(name);
+            self.constants
+                .shift_insert(unknown.position, name.to_owned(), text);
+        } else if let Some(text) = self.constants.get_mut(name) {
+            text.value = value;
+        } else {
+            return false;
+        }
+        true
     }
 
     /// A fault inside an expression: `error` counts bytes of `text.value` and is mapped to bytes of

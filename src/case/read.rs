@@ -17,7 +17,7 @@ use super::json::{Document, Kind, Member, Value};
 use super::region::region;
 use super::{
     Case, CheckSpec, ClaimKind, ClaimSpec, Located, MAX_NAME, MAX_PARAMETERS, ModelSpec, RESERVED, Source,
-    SourceFile, Text, data,
+    SourceFile, Text, Unknown, data,
 };
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::{Error, Result};
@@ -38,6 +38,8 @@ pub(super) const CASE_KEYS: &[&str] = &[
     "region",
     "check",
 ];
+/// Keys of an unknown constant.
+pub(super) const UNKNOWN_KEYS: &[&str] = &["tighten", "paper", "digits"];
 /// Keys of `source`.
 pub(super) const SOURCE_KEYS: &[&str] = &["work", "where", "note"];
 /// Keys of `check`.
@@ -55,6 +57,8 @@ pub(crate) const SAMPLES: RangeInclusive<u64> = 1..=10_000_000_000;
 pub(super) const SEED: RangeInclusive<u64> = 0..=u64::MAX;
 pub(super) const MAX_BOXES: RangeInclusive<u64> = 0..=1_000_000_000_000;
 pub(crate) const STARTS: RangeInclusive<u64> = 0..=1_000_000;
+/// Significant digits of an unknown constant.
+pub(super) const DIGITS: RangeInclusive<u64> = 1..=15;
 
 impl Case {
     /// Reads the case at `path`. CSV files must lie in its folder unless `allow_outside`.
@@ -95,7 +99,7 @@ impl Case {
         let name = case_name(case.require("name")?)?;
         let title = case.get("title").map(string).transpose()?.unwrap_or_default();
         let source = case.get("source").map(source).transpose()?.unwrap_or_default();
-        let constants = texts(case.get("constants"))?;
+        let (constants, unknown) = constants(case.get("constants"))?;
         let data = data::read(
             case.get("data"),
             &data::Folder {
@@ -124,6 +128,7 @@ impl Case {
             title,
             source,
             constants,
+            unknown,
             data,
             parameters,
             model,
@@ -172,6 +177,54 @@ fn texts(value: Option<Value<'_>>) -> Result<IndexMap<String, Text>> {
         .into_iter()
         .map(|member| Ok((member.name, text(member.value)?)))
         .collect()
+}
+
+/// Named numbers or expressions, one of which may be unknown.
+fn constants(value: Option<Value<'_>>) -> Result<(IndexMap<String, Text>, Option<Unknown>)> {
+    let (mut constants, mut found) = (IndexMap::new(), None);
+    let Some(value) = value else {
+        return Ok((constants, found));
+    };
+    for member in members(value, "a number or an expression for each name")? {
+        let Member { name, key, value } = member;
+        if value.kind() != Kind::Object {
+            constants.insert(name, text(value)?);
+            continue;
+        }
+        let unknown = unknown(&name, constants.len(), value)?;
+        if found.is_some() {
+            let fault = key.fault("a second constant is unknown");
+            return Err(fault.expected("at most one constant with `tighten`").into());
+        }
+        if let Some(paper) = &unknown.paper {
+            constants.insert(name, paper.clone());
+        }
+        found = Some(unknown);
+    }
+    Ok((constants, found))
+}
+
+/// A constant that `tighten` shall find.
+fn unknown(name: &str, position: usize, value: Value<'_>) -> Result<Unknown> {
+    let object = Object::new(value, "an unknown constant", UNKNOWN_KEYS)?;
+    let range = object.require("tighten")?;
+    let expected = "a list of two: where to look for the constant, such as `[0, 1]`";
+    if range.kind() != Kind::Array {
+        return Err(mistyped(range, expected));
+    }
+    let ends: Vec<Value<'_>> = range.elements().collect();
+    let [lo, hi] = ends.as_slice() else {
+        let fault = range.fault(format!("a range has two ends, and this has {}", ends.len()));
+        return Err(fault.expected(expected).into());
+    };
+    Ok(Unknown {
+        name: name.to_owned(),
+        position,
+        between: [text(*lo)?, text(*hi)?],
+        paper: object.get("paper").map(text).transpose()?,
+        digits: object.get("digits").map_or(Ok(4), |value| whole(value, DIGITS))?,
+        at: value.location(),
+    })
 }
 
 /// Checks that a name may be given to a constant, an array, a block or a definition.

@@ -7,7 +7,9 @@ use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::generate::{ACTIVATIONS, KINDS, OUTPUTS, PARTS};
-use super::read::{CASE_KEYS, CHECK_KEYS, MAX_BOXES, SAMPLES, SEED, SOURCE_KEYS, STARTS};
+use super::read::{
+    CASE_KEYS, CHECK_KEYS, DIGITS, MAX_BOXES, SAMPLES, SEED, SOURCE_KEYS, STARTS, UNKNOWN_KEYS,
+};
 use super::region::{BALL_KEYS, REGION_KEYS, SIDE_KEYS};
 use super::{ClaimKind, ModelSpec};
 
@@ -39,8 +41,8 @@ pub fn case() -> Schema {
             "where the claim stands",
         ),
         "constants" => described(
-            named(reference("text")),
-            "exact scalars; an expression may use earlier constants",
+            named(json!({"anyOf": [reference("text"), reference("unknown")]})),
+            "exact scalars; an expression may use earlier constants, and at most one is unknown",
         ),
         "data" => described(named(reference("array")), "arrays of binary64 numbers"),
         "parameters" => described(
@@ -152,7 +154,13 @@ fn definitions() -> Value {
         .iter()
         .map(|key| json!({"required": [key]}))
         .collect();
+    let unknown = object(UNKNOWN_KEYS, &["tighten"], |key| match key {
+        "tighten" => described(reference("pair"), "the range in which `proxycert tighten` looks"),
+        "paper" => described(reference("text"), "the value that the paper gives"),
+        _ => described(whole(&DIGITS), "significant digits of the bracket; default 4"),
+    });
     json!({
+        "unknown": unknown,
         "text": {"type": ["number", "string"], "description": "an exact number, or an expression"},
         "texts": texts,
         "pair": pair,
@@ -249,6 +257,7 @@ mod tests {
             ClaimKind::TABLE.map(|row| row.1)
         );
         assert_eq!(keys(&schema["$defs"]["side"]), SIDE_KEYS);
+        assert_eq!(keys(&schema["$defs"]["unknown"]), UNKNOWN_KEYS);
         let kinds = &schema["$defs"]["array"]["anyOf"][2]["properties"]["generate"]["oneOf"];
         for (i, (kind, expected)) in KINDS.into_iter().enumerate() {
             assert_eq!(

@@ -9,6 +9,7 @@ pub mod kinds;
 pub mod region;
 mod sets;
 pub mod statement;
+pub mod unknown;
 
 use dashu_ratio::RBig;
 
@@ -61,7 +62,8 @@ impl Claim {
     /// Builds the claim of a case.
     ///
     /// # Errors
-    /// A diagnostic that points at the place where an expression, a shape or a region does not fit.
+    /// A diagnostic that points at the place where an expression, a shape or a region does not fit, or at a
+    /// constant without a value.
     pub fn new(case: &Case) -> Result<Claim, Box<Diagnostic>> {
         let model = match &case.model {
             None => None,
@@ -86,6 +88,21 @@ impl Claim {
     }
 
     fn build(case: &Case, model: Option<Box<dyn Model>>) -> Result<Claim, Box<Diagnostic>> {
+        if let Some(unknown) = &case.unknown {
+            unknown::Range::new(case, unknown)?;
+            if !case.constants.contains_key(&unknown.name) {
+                let name = &unknown.name;
+                let help = format!("`proxycert tighten` looks for it; `--set {name}=VALUE` takes one value");
+                return Err(Box::new(
+                    case.fault(
+                        &unknown.at,
+                        format!("the constant `{name}` has no value, only a range"),
+                    )
+                    .expected("the paper's value beside the range: `\"paper\": ..`")
+                    .help(help),
+                ));
+            }
+        }
         let mut scope = Scope::new();
         let mut names = Vec::new();
         for (name, text) in &case.constants {

@@ -7,8 +7,9 @@ use clap::ValueEnum;
 
 use super::output::Printer;
 use super::{CaseFile, engine_error, load};
+use crate::case::Case;
 use crate::certificate::Certificate;
-use crate::diagnostic::Diagnostic;
+use crate::claim::Claim;
 use crate::engine::{self, Options, Verdict};
 use crate::error::Error;
 
@@ -23,6 +24,16 @@ pub struct Certify {
     /// Level that counts as success
     #[arg(long, value_enum, default_value = "supported")]
     require: Level,
+    #[command(flatten)]
+    budget: Budget,
+    /// Nothing on standard error: the certificate is the whole answer
+    #[arg(long)]
+    json: bool,
+}
+
+/// How much work a run may be, where it is not what the case says.
+#[derive(clap::Args)]
+pub(super) struct Budget {
     /// Sample so many points instead of the case's number
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
     samples: Option<u64>,
@@ -32,9 +43,31 @@ pub struct Certify {
     /// Let the prover examine so many boxes instead of the case's number; 0 turns it off
     #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
     max_boxes: Option<u64>,
-    /// Nothing on standard error: the certificate is the whole answer
-    #[arg(long)]
-    json: bool,
+}
+
+impl Budget {
+    /// Runs the engines on a claim.
+    pub(super) fn certify(
+        &self,
+        case: &Case,
+        claim: &Claim,
+        printer: &Printer,
+    ) -> Result<Certificate, Error> {
+        let asked = Options::of(&case.check, claim);
+        let options = Options {
+            samples: self.samples.unwrap_or(asked.samples),
+            seed: self.seed.unwrap_or(asked.seed),
+            max_boxes: self.max_boxes.unwrap_or(asked.max_boxes),
+            ..asked
+        };
+        let started = Instant::now();
+        let progress = printer.progress();
+        let findings =
+            engine::run(claim, &options, &progress).map_err(|failure| engine_error(case, failure))?;
+        drop(progress);
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(Certificate::new(case, claim, options, findings, seconds))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,27 +85,19 @@ impl Certify {
         let printer = if self.json { &silent } else { printer };
         let (case, claim) = load(&self.file.case, &self.file.access)?;
         if let Some(path) = &self.output {
-            if let (Ok(output), Ok(input)) = (path.canonicalize(), self.file.case.canonicalize())
-                && output == input
-            {
-                let message = format!("--output {} is the case itself", path.display());
-                return Err(Diagnostic::new(message).into());
-            }
-            printer.writable(path)?;
+            self.file.replaceable(path, printer)?;
         }
-        let asked = Options::of(&case.check, &claim);
-        let options = Options {
-            samples: self.samples.unwrap_or(asked.samples),
-            seed: self.seed.unwrap_or(asked.seed),
-            max_boxes: self.max_boxes.unwrap_or(asked.max_boxes),
-            ..asked
-        };
-        let started = Instant::now();
-        let progress = printer.progress();
-        let findings =
-            engine::run(&claim, &options, &progress).map_err(|failure| engine_error(&case, failure))?;
-        drop(progress);
-        let certificate = Certificate::new(&case, &claim, options, findings, started.elapsed().as_secs_f64());
+        if let Some((name, paper)) = case
+            .unknown
+            .as_ref()
+            .and_then(|unknown| case.constants.get_key_value(&unknown.name))
+        {
+            printer.note(&format!(
+                "{name} = {} is the paper's value; `proxycert tighten` looks for the best",
+                paper.value
+            ));
+        }
+        let certificate = self.budget.certify(&case, &claim, printer)?;
         summarize(printer, &certificate);
         let text = certificate.to_json();
         match &self.output {

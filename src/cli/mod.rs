@@ -8,17 +8,20 @@ mod explain;
 mod new;
 mod output;
 mod schema;
+mod tighten;
 mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::case::Case;
 use crate::claim::Claim;
+use crate::diagnostic::{Diagnostic, nearest};
 use crate::engine::Failure;
 use crate::error::Error;
+use crate::expr::Scope;
 use output::Printer;
 
 /// Checks inequalities about a loss, its gradient and proxies of it, by machine.
@@ -46,6 +49,8 @@ struct Global {
 enum Command {
     /// Check the claim of a case and write a certificate
     Certify(certify::Certify),
+    /// Find the best value of a constant: the edge between proved and refuted
+    Tighten(tighten::Tighten),
     /// Check a certificate against the case it speaks of
     Verify(verify::Verify),
     /// Show what a case claims, and what each engine would do
@@ -70,17 +75,60 @@ struct CaseFile {
     access: Access,
 }
 
-/// What a case may read.
+/// What a case may read, and what is read in place of its own text.
 #[derive(clap::Args)]
 struct Access {
     /// Let the case read CSV files outside its folder
     #[arg(long)]
     allow_outside: bool,
+    /// Give a constant of the case this value; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    set: Vec<(String, String)>,
+}
+
+/// Reads `mu=1/32`: a name, and a number or an expression of numbers.
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or("expected NAME=VALUE, such as mu=1/32")?;
+    let (name, value) = (name.trim(), value.trim());
+    // the value must make sense without the names of the case
+    Scope::new()
+        .add_constant("value", value)
+        .map_err(|error| format!("{value:?} is not a number: {}", error.message))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl CaseFile {
+    /// Checks, before a long run, that a file can be written, and is not the case.
+    fn replaceable(&self, path: &Path, printer: &Printer) -> Result<(), Error> {
+        if let (Ok(output), Ok(input)) = (path.canonicalize(), self.case.canonicalize())
+            && output == input
+        {
+            let message = format!("--output {} is the case itself", path.display());
+            return Err(Diagnostic::new(message).into());
+        }
+        printer.writable(path)
+    }
+}
+
+/// Loads a case, with the constants of the command line.
+fn load_case(path: &Path, access: &Access) -> Result<Case, Error> {
+    let mut case = Case::load(path, access.allow_outside)?;
+    for (name, value) in &access.set {
+        if !case.set_constant(name, value) {
+            let fault = Diagnostic::new(format!("--set {name}: the case has no such constant"));
+            let help = nearest(name, case.constants.keys().map(String::as_str))
+                .map(|near| format!("did you mean `{near}`?"));
+            return Err(Diagnostic { help, ..fault }.into());
+        }
+    }
+    Ok(case)
 }
 
 /// Loads a case and builds its claim.
-fn load(path: &std::path::Path, access: &Access) -> Result<(Case, Claim), Error> {
-    let case = Case::load(path, access.allow_outside)?;
+fn load(path: &Path, access: &Access) -> Result<(Case, Claim), Error> {
+    let case = load_case(path, access)?;
     let claim = Claim::new(&case)?;
     Ok((case, claim))
 }
@@ -128,6 +176,7 @@ pub fn main() -> ExitCode {
     }
     let result = match arguments.command {
         Command::Certify(command) => command.run(&printer),
+        Command::Tighten(command) => command.run(&printer),
         Command::Verify(command) => command.run(&printer),
         Command::Explain(command) => command.run(&printer),
         Command::Schema(command) => command.run(&printer),

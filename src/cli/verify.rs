@@ -48,6 +48,12 @@ impl Verify {
             }
             Err(Refusal::Refused(reason)) => {
                 printer.refusal(&reason);
+                if let Some(unknown) = &case.unknown {
+                    let name = &unknown.name;
+                    printer.note(&format!(
+                        "the case was read with the paper's {name}; `--set {name}=VALUE` reads it with another value"
+                    ));
+                }
                 Ok(1)
             }
             Err(Refusal::Failed(failure)) => Err(engine_error(&case, failure)),

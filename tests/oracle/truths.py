@@ -140,6 +140,10 @@ def slack_of(name, data):
         return pair(lambda w: jnp.sum(w[:3] ** 2) / w[3] ** 2)
     if name == "logistic-perspective":
         return pair(lambda w: w[1] * softplus(w[0] / w[1]))
+    if name.startswith("phase-retrieval"):
+        anchor = data["solution"]
+        f = lambda w: jnp.mean(((a @ w) ** 2 - (a @ anchor) ** 2) ** 2) / 4
+        return anchored(f, lambda w: jnp.sum((w - anchor) ** 2) / 3, lambda w: 0.0, anchor)
     if name.startswith("squared-relu"):
         return pair(lambda w: jnp.mean((jnp.maximum(X @ w, 0) - y) ** 2))
     raise KeyError(name)
@@ -214,8 +218,8 @@ def examine(name, samples=400_000):
     low_w, pairs = bounds(case, "w"), bounds(case, "v") is not None
     n = samples if p < 50 else samples // 10
     keep = lambda w: np.ones(len(w), bool)
-    if low_w is None:  # the ball of two-layer-linear-matrix
-        center = np.array([1, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0.0])
+    if low_w is None:  # the balls of two-layer-linear-matrix and phase-retrieval, both of radius 1/2
+        center = np.asarray(data.get("solution", [1, 0, 0, 0, 1, 0, 1, 0, 0, 1, 0, 0.0]))
         x = rng.normal(size=(n, p))
         w = center + 0.5 * x / np.linalg.norm(x, axis=1)[:, None] * rng.uniform(size=(n, 1)) ** (1 / p)
         w[: n // 4] = center + 0.4999999 * x[: n // 4] / np.linalg.norm(x[: n // 4], axis=1)[:, None]
