@@ -33,6 +33,11 @@ use crate::graph::op::{Binary, Exponent, Unary};
 /// Limit on the terms that all operations of an arena touch together.
 pub const MAX_WORK: u64 = 30_000_000;
 
+/// Most products of terms when two forms are multiplied out.
+const MAX_EXPANSION: usize = 256;
+/// Largest power that is multiplied out.
+const MAX_POWER: i32 = 6;
+
 /// Handle of a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FormId(u32);
@@ -117,11 +122,21 @@ pub struct Symbolic {
     forms: Vec<Arc<Form>>,
     /// for each form, whether it depends on a coordinate
     varies: Vec<bool>,
+    /// whether products of sums are multiplied out
+    expanding: bool,
     form_index: HashMap<Arc<Form>, FormId>,
     work: u64,
 }
 
 impl Symbolic {
+    /// An empty arena that multiplies products of sums out, or not.
+    pub fn expanding(expanding: bool) -> Symbolic {
+        Symbolic {
+            expanding,
+            ..Symbolic::default()
+        }
+    }
+
     /// Whether the limit on the work was reached: then no form means anything.
     pub fn exhausted(&self) -> bool {
         self.work > MAX_WORK
@@ -289,10 +304,39 @@ impl Symbolic {
         if let Some(value) = self.form(b).as_constant().cloned() {
             return self.scale(a, &value);
         }
+        if self.expanding
+            && let Some(product) = self.multiplied_out(a, b)
+        {
+            return product;
+        }
         let (x, mut factors) = self.as_product(a);
         let (y, others) = self.as_product(b);
         factors.extend(others);
         self.product(x * y, factors)
+    }
+
+    /// `a * b` term by term; `None` where that is too long.
+    fn multiplied_out(&mut self, a: FormId, b: FormId) -> Option<FormId> {
+        let (x, y) = (self.form(a).clone(), self.form(b).clone());
+        if (x.terms.len() + 1) * (y.terms.len() + 1) > MAX_EXPANSION {
+            return None;
+        }
+        let constant = &x.constant * &y.constant;
+        let (left, right) = (self.sum_of_terms(&x.terms), self.sum_of_terms(&y.terms));
+        let constant = self.constant(constant);
+        let mut parts = vec![
+            (RBig::ONE, constant),
+            (y.constant.clone(), left),
+            (x.constant.clone(), right),
+        ];
+        for (first, p) in &x.terms {
+            for (second, q) in &y.terms {
+                let mut factors = self.factors(*first).clone();
+                factors.extend(self.factors(*second).iter().copied());
+                parts.push((RBig::ONE, self.product(p * q, factors)));
+            }
+        }
+        Some(self.combine(&parts))
     }
 
     /// `form^exponent` for a whole exponent, which is not zero.
@@ -306,6 +350,9 @@ impl Symbolic {
                 Some(folded) => self.constant(folded),
                 None => self.of_atom(Atom::Unary(Unary::Pow(whole), form)),
             };
+        }
+        if self.expanding && (2..=MAX_POWER).contains(&exponent) && self.form(form).terms.len() > 1 {
+            return (1..exponent).fold(form, |product, _| self.mul(product, form));
         }
         let (content, mut factors) = self.as_product(form);
         let Some(content) = fold::unary(Unary::Pow(whole), &content) else {

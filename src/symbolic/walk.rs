@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{AtomId, FormId, Symbolic};
+use super::{Atom, AtomId, FormId, Symbolic};
 
 impl Symbolic {
     /// Every atom that the form needs, arguments first; forms for which `known` holds are not entered.
@@ -31,5 +31,16 @@ impl Symbolic {
             }
         }
         order
+    }
+
+    /// The coordinates that the form reads, with their atoms, in the order in which they are met.
+    pub fn variables_behind(&self, root: FormId) -> Vec<(u32, AtomId)> {
+        let atoms = self.atoms_behind(root, |_| false).into_iter();
+        atoms
+            .filter_map(|atom| match self.atom(atom) {
+                Atom::Variable(number) => Some((*number, atom)),
+                _ => None,
+            })
+            .collect()
     }
 }

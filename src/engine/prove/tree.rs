@@ -24,6 +24,9 @@ pub enum Rule {
     FaceMeanValue,
     /// Taylor's formula of second order around the middle of the box; for parts of a lifted claim
     SecondOrder,
+    /// Taylor's formula around the zero of one variable, where the function and its first derivatives in
+    /// that variable vanish identically; for parts of a lifted claim
+    Vanishing,
 }
 
 impl Rule {
@@ -36,18 +39,20 @@ impl Rule {
             Rule::Face => 't',
             Rule::FaceMeanValue => 'u',
             Rule::SecondOrder => 's',
+            Rule::Vanishing => 'z',
         }
     }
 }
 
 impl Rule {
-    const ALL: [Rule; 6] = [
+    const ALL: [Rule; 7] = [
         Rule::Discard,
         Rule::Natural,
         Rule::MeanValue,
         Rule::Face,
         Rule::FaceMeanValue,
         Rule::SecondOrder,
+        Rule::Vanishing,
     ];
 
     /// The rule of a letter, if there is one.

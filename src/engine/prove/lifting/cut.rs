@@ -32,6 +32,64 @@ pub struct Part {
     pub function: FormId,
     /// what each lifted variable stands for: a form of the cut's arena, without a constant
     pub lifted: Vec<FormId>,
+    /// a lifted variable that is a difference of two forms; the function is 0 where the variable is
+    pub tie: Option<usize>,
+}
+
+impl Part {
+    /// Where the function is 0 when two variables are equal, the second is replaced by their
+    /// difference: claims that are tight along `w = v` become tight at one value of one variable.
+    fn tied(self, arena: &mut Symbolic) -> Part {
+        let count = self.lifted.len();
+        for first in 0..count {
+            for second in first + 1..count {
+                let zero = |target: &mut Symbolic| target.constant(RBig::ZERO);
+                let Some((joined, function)) = self.with_difference(first, second, zero) else {
+                    continue;
+                };
+                if !joined.form(function).as_constant().is_some_and(RBig::is_zero) {
+                    continue;
+                }
+                let difference = |target: &mut Symbolic| target.variable(second as u32);
+                let Some((own, function)) = self.with_difference(first, second, difference) else {
+                    continue;
+                };
+                let mut lifted = self.lifted.clone();
+                lifted[second] = arena.sub(lifted[first], lifted[second]);
+                return Part {
+                    arena: own,
+                    function,
+                    lifted,
+                    tie: Some(second),
+                };
+            }
+        }
+        self
+    }
+
+    /// The function with `first - difference` in place of the variable `second`.
+    fn with_difference(
+        &self,
+        first: usize,
+        second: usize,
+        difference: impl Fn(&mut Symbolic) -> FormId,
+    ) -> Option<(Symbolic, FormId)> {
+        let mut target = Symbolic::default();
+        let mut rebuilder = Rebuilder::new(&self.arena, self.lifted.len() as u32);
+        for (number, atom) in self.arena.variables_behind(self.function) {
+            let variable = target.variable(number);
+            let by = if number as usize == second {
+                let (base, difference) = (target.variable(first as u32), difference(&mut target));
+                target.sub(base, difference)
+            } else {
+                variable
+            };
+            rebuilder.replace_variable(atom, by);
+        }
+        let function = rebuilder.copy(&mut target, self.function)?;
+        // the element of a Clarke set must not have become a variable
+        (rebuilder.selections() == 0 && !target.exhausted()).then_some((target, function))
+    }
 }
 
 /// A form taken apart: `constant + sum of the parts + cone`.
@@ -47,14 +105,16 @@ pub struct Cut {
     pub cone: Option<Cone>,
 }
 
-/// The entries of some nodes as forms in the coordinates of `inputs`, of `dimension` entries each.
+/// The entries of some nodes as forms in the coordinates of `inputs`, of `dimension` entries each, in
+/// an arena that is empty at the `start`.
 pub fn scalars(
     graph: &Graph,
     roots: &[NodeId],
     inputs: &[Input],
     dimension: usize,
+    start: Symbolic,
 ) -> Option<(Symbolic, Vec<Vec<FormId>>)> {
-    let mut evaluator = Evaluator::new(graph, roots, Symbolic::default());
+    let mut evaluator = Evaluator::new(graph, roots, start);
     if evaluator.operations() > MAX_OPERATIONS {
         return None;
     }
@@ -199,11 +259,14 @@ impl Group {
             }
         }
         let function = rebuilder.copy(&mut target, sum)?;
-        (!target.exhausted()).then_some(Part {
+        let part = Part {
             arena: target,
             function,
             lifted: self.basis,
-        })
+            tie: None,
+        };
+        let part = part.tied(arena);
+        (!part.arena.exhausted()).then_some(part)
     }
 }
 

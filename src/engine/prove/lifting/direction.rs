@@ -7,6 +7,9 @@
 //! their convex hull, found by the method of Mitchell, Dem'yanov and Malozemov. Nothing here needs to be rigorous: any `u` of norm at
 //! most 1 is as sound as another.
 
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
 use super::cut::{Cut, Part, scalars};
 use super::prepare::{free_inputs, slack_along};
 use crate::claim::Claim;
@@ -17,6 +20,14 @@ use crate::graph::Graph;
 use crate::graph::op::Input;
 use crate::symbolic::{Atom, Enclosures, FormId, Symbolic};
 
+/// Points at which a coordinate is tried.
+const LOOKS: usize = 60;
+/// Coordinates that are tried.
+const MAX_COORDINATES: usize = 64;
+/// Coordinates that are kept.
+const MAX_CANDIDATES: usize = 2;
+/// What may be missing at a point.
+const ROUNDING: f64 = 1e-12;
 /// Rounds of new vertices.
 const ROUNDS: usize = 8;
 /// Most vertices.
@@ -58,9 +69,56 @@ impl Reach {
     }
 }
 
-/// A unit vector for the norm of the gradient that is the left side of a claim; `None` where it is
-/// not, or where nothing is linear in the vector.
-pub fn find(claim: &Claim, hull: &[Interval]) -> Option<Vec<f64>> {
+/// Unit vectors for the norm of the gradient that is the left side of a claim: coordinates along which
+/// a few points show no violation, then the best one by the parts of the cut. None where the left side
+/// is no such norm.
+pub fn candidates(claim: &Claim, hull: &[Interval]) -> Vec<Vec<f64>> {
+    let mut found = along_coordinates(claim, hull).unwrap_or_default();
+    found.extend(find(claim, hull));
+    found
+}
+
+/// The coordinates, either way, along which the derivative is long enough at some points of the hull.
+fn along_coordinates(claim: &Claim, hull: &[Interval]) -> Option<Vec<Vec<f64>>> {
+    let mut graph = claim.graph.clone();
+    let input = Input::Gradient(claim.requests.len() as u32);
+    let direction = graph.input(input, claim.dimension);
+    let slack = slack_along(claim, &mut graph, direction)?;
+    let mut evaluator = Evaluator::new(&graph, &[slack], FloatArithmetic);
+    let mut points = ChaCha8Rng::seed_from_u64(0);
+    let points: Vec<Vec<f64>> = (0..LOOKS)
+        .map(|_| {
+            let draw = |range: &Interval| range.lo + (range.hi - range.lo) * points.random::<f64>();
+            hull.iter().map(draw).collect()
+        })
+        .collect();
+    let inputs = free_inputs(claim);
+    let mut found = Vec::new();
+    for number in 0..claim.dimension.min(MAX_COORDINATES) {
+        for sign in [1.0, -1.0] {
+            let mut direction = vec![0.0; claim.dimension];
+            direction[number] = sign;
+            let long = points.iter().all(|point| {
+                let mut sides: Vec<(Input, &[f64])> = inputs
+                    .iter()
+                    .copied()
+                    .zip(point.chunks_exact(claim.dimension))
+                    .collect();
+                sides.push((input, &direction));
+                evaluator.run(&sides);
+                evaluator.root(0)[0] >= -ROUNDING
+            });
+            if long {
+                found.push(direction);
+            }
+        }
+    }
+    found.truncate(MAX_CANDIDATES);
+    Some(found)
+}
+
+/// The best unit vector by the parts of the cut; `None` where nothing is linear in the vector.
+fn find(claim: &Claim, hull: &[Interval]) -> Option<Vec<f64>> {
     let dimension = claim.dimension;
     let mut graph = claim.graph.clone();
     let input = Input::Gradient(claim.requests.len() as u32);
@@ -68,7 +126,7 @@ pub fn find(claim: &Claim, hull: &[Interval]) -> Option<Vec<f64>> {
     let slack = slack_along(claim, &mut graph, direction)?;
     let mut inputs = free_inputs(claim);
     inputs.push(input);
-    let (arena, forms) = scalars(&graph, &[slack], &inputs, dimension)?;
+    let (arena, forms) = scalars(&graph, &[slack], &inputs, dimension, Symbolic::default())?;
     let cut = Cut::new(arena, forms[0][0])?;
     let first = ((inputs.len() - 1) * dimension) as u32;
     let mut region = hull.to_vec();

@@ -11,6 +11,7 @@ pub mod cut;
 mod direction;
 pub mod pieces;
 pub mod prepare;
+mod quadratic;
 pub mod smooth;
 
 use std::cmp::Ordering;
@@ -44,6 +45,12 @@ pub struct Lifting {
     /// whether a common factor of the slack is divided out, see [`prepare`]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub divided: bool,
+    /// whether quadratic terms that are not negative are left out, see [`prepare`]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub relieved: bool,
+    /// whether products of sums are multiplied out
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expanded: bool,
     /// the unit vector along which the gradient is taken instead of its norm, see [`prepare`]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub direction: Vec<f64>,
@@ -60,6 +67,8 @@ impl Lifting {
         Reductions {
             direction: &self.direction,
             divided: self.divided,
+            relieved: self.relieved,
+            expanded: self.expanded,
         }
     }
 }
@@ -144,17 +153,7 @@ pub fn suffices(constant: &RBig, floors: impl Iterator<Item = f64>, tolerance: &
 pub fn prove(claim: &Claim, max_boxes: u64) -> Option<Attempt> {
     let hull = hull(claim, IntervalArithmetic::new())?;
     let mut last = None;
-    let direction = direction::find(claim, &hull);
-    let plain = Lifting::default();
-    let divided = Lifting {
-        divided: true,
-        ..Lifting::default()
-    };
-    let along = direction.map(|direction| Lifting {
-        direction,
-        ..Lifting::default()
-    });
-    for plan in [Some(divided), along, Some(plain)].into_iter().flatten() {
+    for plan in plans(claim, &hull) {
         let attempt = attempt(claim, &hull, plan, max_boxes);
         if attempt.as_ref().is_some_and(|attempt| attempt.proof.is_some()) {
             return attempt;
@@ -162,6 +161,30 @@ pub fn prove(claim: &Claim, max_boxes: u64) -> Option<Attempt> {
         last = attempt.or(last);
     }
     last
+}
+
+/// What is tried, in this order: first what costs little where it does not help.
+fn plans(claim: &Claim, hull: &[Interval]) -> Vec<Lifting> {
+    let mut plans = vec![
+        Lifting {
+            divided: true,
+            ..Lifting::default()
+        },
+        Lifting {
+            relieved: true,
+            ..Lifting::default()
+        },
+    ];
+    for direction in direction::candidates(claim, hull) {
+        plans.push(Lifting {
+            // along a coordinate both sides are often the same
+            expanded: direction.iter().filter(|entry| **entry != 0.0).count() == 1,
+            direction,
+            ..Lifting::default()
+        });
+    }
+    plans.push(Lifting::default());
+    plans
 }
 
 /// Tries to prove the claim after the reductions of a plan.

@@ -4,7 +4,7 @@
 //! itself, where each element of a Clarke set becomes a variable between 0 and 1 of its own. Kinks in
 //! several variables stay in the function, whose enclosures know them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use dashu_base::Signed;
 use dashu_ratio::RBig;
@@ -13,7 +13,7 @@ use super::cut::Part;
 use crate::eval::RigorousArithmetic;
 use crate::graph::op::{Binary, Unary};
 use crate::graph::{Graph, NodeId};
-use crate::symbolic::{Atom, AtomId, FormId, Rebuilder, Symbolic};
+use crate::symbolic::{Atom, FormId, Rebuilder, Symbolic};
 
 /// Most pieces of a part.
 const MAX_PIECES: usize = 125;
@@ -30,6 +30,8 @@ pub struct Piece {
     pub function: NodeId,
     /// over which box
     pub ranges: Ranges,
+    /// a variable at whose zero the function is expected to vanish, see [`Part::tie`]
+    pub tie: Option<usize>,
 }
 
 /// Where a variable lies.
@@ -119,7 +121,8 @@ fn piece<A: RigorousArithmetic>(
 ) -> Option<Piece> {
     let mut ranges = Ranges::new();
     let mut target = Symbolic::default();
-    let atoms = variables(&part.arena, part.function);
+    let atoms: HashMap<u32, _> = part.arena.variables_behind(part.function).into_iter().collect();
+    let mut tie = None;
     let free = place
         .iter()
         .filter(|segment| matches!(segment, Segment::Between(..)))
@@ -128,6 +131,9 @@ fn piece<A: RigorousArithmetic>(
     for (number, segment) in place.iter().enumerate() {
         let by = match segment {
             Segment::Between(lo, hi) => {
+                if part.tie == Some(number) {
+                    tie = Some(ranges.len());
+                }
                 let by = target.variable(ranges.len() as u32);
                 let (lo, hi) = (arithmetic.rational(lo), arithmetic.rational(hi));
                 ranges.push([arithmetic.ends(&lo).0, arithmetic.ends(&hi).1]);
@@ -135,7 +141,7 @@ fn piece<A: RigorousArithmetic>(
             }
             Segment::At(value) => target.constant(value.clone()),
         };
-        if let Some(&atom) = atoms.get(&number) {
+        if let Some(&atom) = atoms.get(&(number as u32)) {
             rebuilder.replace_variable(atom, by);
         }
     }
@@ -157,19 +163,8 @@ fn piece<A: RigorousArithmetic>(
         graph,
         function,
         ranges,
+        tie,
     })
-}
-
-/// The atoms of the lifted variables that the function reads.
-fn variables(arena: &Symbolic, function: FormId) -> BTreeMap<usize, AtomId> {
-    let atoms = arena.atoms_behind(function, |_| false);
-    atoms
-        .into_iter()
-        .filter_map(|atom| match arena.atom(atom) {
-            Atom::Variable(number) => Some((*number as usize, atom)),
-            _ => None,
-        })
-        .collect()
 }
 
 /// Kinks whose argument is affine in one lifted variable.

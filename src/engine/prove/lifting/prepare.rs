@@ -1,14 +1,16 @@
 //! From a claim to the form whose sign decides it: what must be shown is that the form is at least
 //! minus the tolerance.
 //!
-//! Two reductions come before the cut. A norm of a gradient on the left side may be replaced by a
+//! Reductions come before the cut. A norm of a gradient on the left side may be replaced by a
 //! directional derivative, since `||grad f|| >= <grad f, u>` for every `u` of norm at most 1. And a common
 //! factor of the slack that cannot be negative may be divided out, after which multiples of what the
 //! region's inequalities say is not negative may be subtracted; then nothing is left for a tolerance.
+//! Third, what is quadratic in the coordinates may be left out where it is not negative anywhere.
 
 use dashu_ratio::RBig;
 
 use super::cut::scalars;
+use super::quadratic::without_quadratic;
 use crate::claim::Claim;
 use crate::claim::region::{Set, membership};
 use crate::eval::RigorousArithmetic;
@@ -34,6 +36,10 @@ pub struct Reductions<'a> {
     pub direction: &'a [f64],
     /// whether a common factor is divided out
     pub divided: bool,
+    /// whether terms that are quadratic in the coordinates are left out, since they are not negative
+    pub relieved: bool,
+    /// whether products of sums are multiplied out
+    pub expanded: bool,
 }
 
 /// The inputs that vary.
@@ -71,7 +77,9 @@ pub fn goal<A: RigorousArithmetic>(
     }
     let mut roots = vec![slack];
     roots.extend(&constraints);
-    let (mut arena, forms) = scalars(&graph, &roots, &free_inputs(claim), claim.dimension)?;
+    let inputs = free_inputs(claim);
+    let start = Symbolic::expanding(reductions.expanded);
+    let (mut arena, forms) = scalars(&graph, &roots, &inputs, claim.dimension, start)?;
     let mut form = forms[0][0];
     let mut tolerance = claim.tolerance.clone();
     if reductions.divided {
@@ -82,6 +90,9 @@ pub fn goal<A: RigorousArithmetic>(
                 form = rest;
             }
         }
+    }
+    if reductions.relieved {
+        form = without_quadratic(&mut arena, form)?;
     }
     Some(Goal {
         arena,

@@ -1,11 +1,14 @@
 //! Lower bounds of a function over a box, in any rigorous arithmetic.
 
+use dashu_ratio::RBig;
+
 use super::super::tree::Rule;
 use super::pieces::{Piece, Ranges};
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Flags, RigorousArithmetic};
-use crate::graph::NodeId;
 use crate::graph::op::{Binary, Exponent, Input, Unary};
+use crate::graph::{Graph, NodeId};
+use crate::symbolic::{FormId, Symbolic};
 
 /// The function of a piece with its first and second derivatives.
 #[derive(Clone)]
@@ -16,6 +19,18 @@ pub struct Smooth<A: RigorousArithmetic> {
     /// a root for each row
     hessian: Evaluator<A>,
     variables: usize,
+    vanishing: Option<Vanishing<A>>,
+}
+
+/// A variable at whose zero the function vanishes with its first derivatives, for all values of the
+/// others.
+#[derive(Clone)]
+struct Vanishing<A: RigorousArithmetic> {
+    coordinate: usize,
+    /// order of the first derivative in the variable that does not vanish there
+    order: u32,
+    /// function and derivatives up to that order
+    derivatives: Evaluator<A>,
 }
 
 impl<A: RigorousArithmetic + Clone> Smooth<A> {
@@ -33,6 +48,14 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                 hessian.push(graph.gradient(slope, Input::W, variables));
             }
         }
+        let vanishing = piece.tie.and_then(|coordinate| {
+            let derivatives = derivatives(&mut graph, piece.function, coordinate, variables)?;
+            Some(Vanishing {
+                coordinate,
+                order: derivatives.len() as u32 - 1,
+                derivatives: Evaluator::new(&graph, &derivatives, arithmetic.clone()),
+            })
+        });
         let evaluator = |roots: &[NodeId]| Evaluator::new(&graph, roots, arithmetic.clone());
         Smooth {
             value: evaluator(&[piece.function]),
@@ -40,12 +63,21 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             hessian: evaluator(&hessian),
             arithmetic: arithmetic.clone(),
             variables,
+            vanishing,
         }
     }
 
     /// Scalar operations that all bounds of one box may take, roughly.
     pub fn operations(&self) -> u64 {
-        5 * self.value.operations() + 3 * self.gradient.operations() + self.hessian.operations() + 10
+        let vanishing = self
+            .vanishing
+            .as_ref()
+            .map_or(0, |own| own.derivatives.operations());
+        5 * self.value.operations()
+            + 3 * self.gradient.operations()
+            + self.hessian.operations()
+            + vanishing
+            + 10
     }
 
     /// An upper bound of the function at the middle of the box.
@@ -78,6 +110,11 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         let mut best = (self.arithmetic.ends(&natural).0, Rule::Natural);
+        if best.0 < enough
+            && let Some(bound) = self.vanishing(ranges, &cell).filter(|bound| *bound > best.0)
+        {
+            best = (bound, Rule::Vanishing);
+        }
         if best.0 >= enough || !(flags.defined && flags.continuous) {
             return best;
         }
@@ -108,6 +145,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             Rule::Discard => None,
             // an enclosure of the values where the function is defined
             Rule::Natural => Some(self.arithmetic.ends(&natural).0),
+            Rule::Vanishing => self.vanishing(ranges, &cell),
             // the others rest on derivatives
             _ if !(flags.defined && flags.continuous) => None,
             _ => {
@@ -127,7 +165,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         slopes: &[A::Value],
     ) -> Option<f64> {
         match rule {
-            Rule::Discard | Rule::Natural => None,
+            Rule::Discard | Rule::Natural | Rule::Vanishing => None,
             Rule::MeanValue => self.mean_value(ranges, slopes),
             Rule::SecondOrder => self.second_order(ranges, cell),
             Rule::Face => {
@@ -223,6 +261,33 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         Some(self.arithmetic.ends(&sum).0)
     }
 
+    /// With `d` the variable that vanishes and `m` the order, `f = d^m/m! * (d/dd)^m f` at some point
+    /// between 0 and `d`.
+    fn vanishing(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
+        let own = self.vanishing.as_mut()?;
+        let mut wide = cell.to_vec();
+        let zero = self.arithmetic.float(0.0);
+        wide[own.coordinate] = self.arithmetic.hull(&cell[own.coordinate], &zero);
+        // all are continuous together or not at all for the purpose of Taylor's formula
+        let flags = own.derivatives.run(&[(Input::W, &wide)]);
+        if !(flags.defined && flags.continuous) {
+            return None;
+        }
+        let slope = own.derivatives.root(own.order as usize)[0].clone();
+        let (order, coordinate) = (own.order, own.coordinate);
+        let distance = self.between(&ranges[coordinate]);
+        let exponent = Exponent {
+            num: order as i32,
+            den: 1,
+        };
+        let power = self.arithmetic.unary(Unary::Pow(exponent), &distance);
+        let factorial: u32 = (1..=order).product();
+        let factorial = self.arithmetic.float(f64::from(factorial));
+        let share = self.arithmetic.binary(Binary::Div, &slope, &factorial);
+        let value = self.arithmetic.binary(Binary::Mul, &share, &power);
+        Some(self.arithmetic.ends(&value).0)
+    }
+
     /// The face on which every variable whose slope has one sign is at its lower or upper bound.
     fn face(&self, ranges: &Ranges, slopes: &[A::Value]) -> Ranges {
         let fixed = |(&[lo, hi], slope): (&[f64; 2], &A::Value)| {
@@ -276,6 +341,46 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let flags = self.gradient.run(&[(Input::W, cell)]);
         flags.defined && flags.continuous
     }
+}
+
+/// Orders that are looked at.
+const MAX_ORDER: usize = 4;
+
+/// The function and its derivatives in one variable, up to the first that does not vanish identically
+/// where the variable is 0; `None` where the function itself does not, or all of them do.
+fn derivatives(
+    graph: &mut Graph,
+    function: NodeId,
+    coordinate: usize,
+    variables: usize,
+) -> Option<Vec<NodeId>> {
+    let mut found = vec![function];
+    loop {
+        let last = found[found.len() - 1];
+        if !vanishes(graph, last, coordinate, variables)? {
+            return (found.len() > 1).then_some(found);
+        }
+        if found.len() > MAX_ORDER {
+            return None;
+        }
+        let slopes = graph.gradient(last, Input::W, variables);
+        let slope = graph.slice(slopes, 0, coordinate, 1, 1);
+        found.push(graph.reshape(slope, &[]));
+    }
+}
+
+/// Whether a node is 0 wherever the variable is, as the normal form shows; `None` where it is too large.
+fn vanishes(graph: &Graph, node: NodeId, coordinate: usize, variables: usize) -> Option<bool> {
+    let mut evaluator = Evaluator::new(graph, &[node], Symbolic::default());
+    let arena = evaluator.arithmetic();
+    let mut coordinates: Vec<FormId> = (0..variables)
+        .map(|number| arena.variable(number as u32))
+        .collect();
+    coordinates[coordinate] = arena.constant(RBig::ZERO);
+    evaluator.run(&[(Input::W, &coordinates)]);
+    let root = evaluator.root(0)[0];
+    let arena = evaluator.arithmetic();
+    (!arena.exhausted()).then(|| arena.form(root).as_constant().is_some_and(RBig::is_zero))
 }
 
 /// A number in the middle of each range.
