@@ -6,7 +6,7 @@
 
 use dashu_ratio::RBig;
 
-use super::replay::replay;
+use super::replay::{replay, replay_convexity, replay_hessian};
 use super::{Certificate, FORMAT, VERSION, case_record};
 use crate::case::Case;
 use crate::case::read::SAMPLES;
@@ -14,6 +14,7 @@ use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::engine::enclose::Encloser;
 use crate::engine::prove::RULE;
+use crate::engine::prove::convexity::{CONVEXITY, HESSIAN};
 use crate::engine::search::{Witness, read_point};
 use crate::engine::{self, Failure, Progress, Verdict};
 use crate::eval::RigorousArithmetic;
@@ -175,16 +176,19 @@ fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refu
     let Some(proof) = &certificate.evidence.proof else {
         return refuse("it says `proved` without a proof");
     };
-    if proof.rule != RULE {
-        return refuse(format!(
-            "it rests on a rule that this program does not know: {:?}",
-            proof.rule
-        ));
-    }
     if certificate.evidence.witness.is_some() {
         return refuse("it says `proved` and shows a witness");
     }
-    let replayed = replay(claim, &proof.tree).map_err(Refusal::Refused)?;
+    let replayed = match proof.rule.as_str() {
+        RULE => replay(claim, &proof.tree),
+        HESSIAN => replay_hessian(claim, &proof.tree),
+        CONVEXITY if proof.tree.is_empty() => replay_convexity(claim),
+        CONVEXITY => Err("its rule needs no proof tree".to_owned()),
+        unknown => Err(format!(
+            "it rests on a rule that this program does not know: {unknown:?}"
+        )),
+    };
+    let replayed = replayed.map_err(Refusal::Refused)?;
     let complete = proof.settled == 1.0 && proof.stopped.is_none() && proof.worst.is_none();
     if (proof.boxes, proof.depth) != (replayed.boxes, replayed.depth) || !complete {
         return refuse("what it says of its proof tree is not what the tree shows");
@@ -193,8 +197,8 @@ fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refu
         return refuse("its proof has more boxes than `options.max_boxes`");
     }
     Ok(format!(
-        "the proof was replayed in multiprecision: {} boxes, at most {} splits deep",
-        replayed.boxes, replayed.depth
+        "the proof by {} was replayed in multiprecision: {} boxes, at most {} splits deep",
+        proof.rule, replayed.boxes, replayed.depth
     ))
 }
 

@@ -211,12 +211,7 @@ pub fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
     if let Some(proof) = &evidence.proof
         && proof.complete()
     {
-        let reason = format!(
-            "on each of the boxes that cover the region the slack is at least minus the tolerance of {:e}, or the \
-             box lies outside: {} boxes examined",
-            options.tolerance, proof.boxes
-        );
-        return (Verdict::Proved, reason);
+        return (Verdict::Proved, proof.sentence(options.tolerance));
     }
     let sampling = &evidence.sampling;
     let undefined = sampling.uniform.undefined

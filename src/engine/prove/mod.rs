@@ -4,6 +4,7 @@
 //! in parallel and its results are taken in order, so that nothing depends on the number of threads.
 
 pub mod bound;
+pub mod convexity;
 pub mod tree;
 
 use std::cmp::Ordering;
@@ -32,7 +33,7 @@ const STARTS: usize = 16;
 /// Coordinates of an open box that a certificate shows at most.
 const SHOWN: usize = 64;
 
-/// Names the method in certificates.
+/// Names the search over boxes of `(w, v)` in certificates.
 pub const RULE: &str = "branch and bound";
 
 /// Why the prover ended with boxes open.
@@ -55,7 +56,7 @@ pub enum Stop {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
-    /// [`RULE`]
+    /// [`RULE`], [`convexity::CONVEXITY`] or [`convexity::HESSIAN`]
     pub rule: String,
     /// boxes examined
     pub boxes: u64,
@@ -69,15 +70,49 @@ pub struct Proof {
     /// the open box with the lowest bound
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst: Option<OpenBox>,
-    /// the tree of a complete proof, see [`tree`]; empty when there is none
+    /// the tree of a complete proof, see [`tree`]; empty when there is none, and where the rule needs none
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tree: String,
 }
 
 impl Proof {
-    /// Whether every box is settled.
+    /// A complete proof.
+    fn settled_by(rule: &str, boxes: u64, depth: u32, tree: String) -> Proof {
+        Proof {
+            rule: rule.to_owned(),
+            boxes,
+            depth,
+            settled: 1.0,
+            stopped: None,
+            worst: None,
+            tree,
+        }
+    }
+
+    /// Whether the claim is proved.
     pub fn complete(&self) -> bool {
-        !self.tree.is_empty()
+        self.stopped.is_none()
+    }
+
+    /// What a complete proof says, in a sentence.
+    pub fn sentence(&self, tolerance: f64) -> String {
+        match self.rule.as_str() {
+            convexity::CONVEXITY => {
+                "by convexity: the rules of composition show the function to be convex on a \
+                                     box that holds the regions of w and v, and the slack is then at least 0"
+                    .to_owned()
+            }
+            convexity::HESSIAN => format!(
+                "by the interval Hessian: it is positive semidefinite on each of the boxes that cover the regions \
+                 of w and v, so that the function is convex and the slack at least 0: {} boxes examined",
+                self.boxes
+            ),
+            _ => format!(
+                "on each of the boxes that cover the region the slack is at least minus the tolerance of \
+                 {tolerance:e}, or the box lies outside: {} boxes examined",
+                self.boxes
+            ),
+        }
     }
 }
 
@@ -138,6 +173,9 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
     let root = root_box(claim, IntervalArithmetic::new())?;
     if options.max_boxes == 0 {
         return None;
+    }
+    if let Some(proof) = convexity::prove(claim, options) {
+        return Some((proof, Vec::new()));
     }
     let bounder = Bounder::new(claim, options.tolerance);
     let by_work = allowed_boxes(bounder.operations(), root.len()).max(1);

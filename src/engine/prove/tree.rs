@@ -22,6 +22,8 @@ pub enum Rule {
     Face,
     /// mean value form on that face
     FaceMeanValue,
+    /// the Hessian is positive semidefinite all over the box; only in trees of that rule
+    Hessian,
 }
 
 impl Rule {
@@ -33,6 +35,7 @@ impl Rule {
             Rule::MeanValue => 'm',
             Rule::Face => 't',
             Rule::FaceMeanValue => 'u',
+            Rule::Hessian => 'h',
         }
     }
 }

@@ -1,0 +1,106 @@
+//! Claims that follow from the convexity of one function ([`crate::claim::convexity`]). Their slack is 0
+//! all along `w = v`, where no bound on boxes of `(w, v)` decides anything; these rules look at boxes of one
+//! point instead, and prove the claim with tolerance 0.
+//!
+//! Everything is generic in the arithmetic: the prover runs it in intervals, `verify` in the checker
+//! arithmetic. `docs/soundness.md` has the proofs.
+
+pub mod curvature;
+pub mod hessian;
+
+use dashu_ratio::RBig;
+
+use super::{MAX_WORK, Proof};
+use crate::claim::Claim;
+use crate::engine::Options;
+use crate::engine::enclose::{Slack, bounded_hull, common_box, root_box, values};
+use crate::eval::RigorousArithmetic;
+use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::eval::tensor::Evaluator;
+use crate::graph::NodeId;
+use crate::graph::op::{Binary, Input};
+use curvature::CurvatureArithmetic;
+
+/// Names the rule that composes curvatures in certificates.
+pub const CONVEXITY: &str = "convexity";
+/// Names the rule of positive definite Hessians in certificates.
+pub const HESSIAN: &str = "interval Hessian";
+/// Scalar operations beyond which curvatures are not looked for; each costs some twenty of an enclosure.
+const MAX_OPERATIONS: u64 = MAX_WORK / 20;
+
+/// A function whose convexity on a box proves the claim.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// scalar function of [`Input::W`]
+    pub function: NodeId,
+    /// box that holds every `w` and every `v` of the region
+    pub ranges: Vec<Interval>,
+}
+
+/// What has to be convex where, if that proves the claim and all else that the proof needs holds: the
+/// claim is defined all over the region, and the side conditions of [`crate::claim::convexity`] are met.
+pub fn question<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A) -> Option<Question> {
+    let convexity = claim.convexity.as_ref()?;
+    let ranges = common_box(claim, arithmetic.clone())?;
+
+    let root = values(&root_box(claim, arithmetic.clone())?, &mut arithmetic);
+    let free = claim.region.free();
+    let sides: Vec<(Input, &[A::Value])> = free
+        .iter()
+        .map(|(input, _)| *input)
+        .zip(root.chunks_exact(claim.dimension))
+        .collect();
+    if !Slack::new(claim, arithmetic.clone()).over(&sides).flags.defined {
+        return None;
+    }
+
+    let mut constants = Evaluator::new(&claim.graph, &convexity.nonnegative, arithmetic.clone());
+    let defined = constants.run(&[]).defined;
+    let nonnegative = |number| arithmetic.at_least(&constants.root(number)[0], &RBig::ZERO);
+    if !(defined && (0..convexity.nonnegative.len()).all(nonnegative)) {
+        return None;
+    }
+    if convexity.least_at_v {
+        let mut function = Evaluator::new(&claim.graph, &[convexity.function], arithmetic.clone());
+        let mut over = |set| {
+            let side = bounded_hull(&claim.graph, set, &mut arithmetic.clone())?;
+            let defined = function.run(&[(Input::W, &side)]).defined;
+            defined.then(|| function.root(0)[0].clone())
+        };
+        let (at_w, at_v) = (over(claim.region.w)?, over(claim.region.v?)?);
+        let gap = arithmetic.binary(Binary::Sub, &at_w, &at_v);
+        if !arithmetic.at_least(&gap, &RBig::ZERO) {
+            return None;
+        }
+    }
+    Some(Question {
+        function: convexity.function,
+        ranges,
+    })
+}
+
+/// Whether the rules of composition show the function to be convex on the box.
+pub fn composed<A: RigorousArithmetic + Clone>(claim: &Claim, question: &Question, arithmetic: A) -> bool {
+    let curving = CurvatureArithmetic::new(arithmetic.clone());
+    let mut evaluator = Evaluator::new(&claim.graph, &[question.function], curving);
+    if evaluator.operations() > MAX_OPERATIONS {
+        return false;
+    }
+    let ranges = values(&question.ranges, &mut arithmetic.clone());
+    let coordinates: Vec<_> = ranges
+        .into_iter()
+        .map(|range| evaluator.arithmetic().coordinate(range))
+        .collect();
+    let flags = evaluator.run(&[(Input::W, &coordinates)]);
+    flags.defined && flags.continuous && evaluator.root(0)[0].curvature().convex()
+}
+
+/// Tries both rules; `None` where neither proves the claim.
+pub fn prove(claim: &Claim, options: &Options) -> Option<Proof> {
+    let arithmetic = IntervalArithmetic::new();
+    let question = question(claim, arithmetic.clone())?;
+    if composed(claim, &question, arithmetic) {
+        return Some(Proof::settled_by(CONVEXITY, 1, 0, String::new()));
+    }
+    hessian::prove(claim, &question, options.max_boxes)
+}
