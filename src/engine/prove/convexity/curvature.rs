@@ -8,6 +8,7 @@
 //! that the chain rule yields, whatever it takes at kinks; concave: `<=`; affine: `=`.
 
 use dashu_ratio::RBig;
+use smallvec::{SmallVec, smallvec};
 
 use crate::eval::{Arithmetic, Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Unary};
@@ -185,15 +186,20 @@ impl View {
     }
 }
 
+/// What is known of an entry as a function of `w/t` and `1/t`, for the positive affine entry `t` of a name.
+type Ratio = (i64, View);
+/// Most such descriptions of one entry.
+const MAX_RATIOS: usize = 2;
+
 /// An entry: its enclosure and what is known of its curvature.
 #[derive(Clone, Debug)]
 pub struct Curved<V> {
     range: V,
     view: View,
-    /// names the computation that made the entry; equal names, equal functions
-    tag: u64,
-    /// the same as a function of `w/t` and `1/t`, for the affine positive entry `t` of this name
-    ratio: Option<(u64, View)>,
+    /// names the computation that made the entry; equal names, equal functions, opposite ones negatives
+    tag: i64,
+    /// at most [`MAX_RATIOS`]
+    ratios: SmallVec<[Ratio; MAX_RATIOS]>,
 }
 
 impl<V> Curved<V> {
@@ -201,13 +207,31 @@ impl<V> Curved<V> {
     pub fn curvature(&self) -> Curvature {
         self.view.curvature
     }
+
+    /// What is known of it as a function of `w/t` and `1/t`; a constant is one there as well.
+    fn over(&self, t: i64) -> Option<View> {
+        let known = self.ratios.iter().find(|(tag, _)| *tag == t);
+        let constant = self.view.curvature.constant().then_some(self.view);
+        known.map(|(_, view)| *view).or(constant)
+    }
+
+    /// The name of `t` where the entry is `t`, or `-t`, of a perspective.
+    fn scale(&self, sign: Sign) -> Option<i64> {
+        if self.view.curvature != Curvature::Affine {
+            None
+        } else if sign.positive {
+            Some(self.tag)
+        } else {
+            sign.negative.then_some(-self.tag)
+        }
+    }
 }
 
 /// Curvatures over enclosures of an arithmetic.
 #[derive(Clone, Debug)]
 pub struct CurvatureArithmetic<A> {
     inner: A,
-    tags: u64,
+    tags: i64,
 }
 
 impl<A: RigorousArithmetic> CurvatureArithmetic<A> {
@@ -220,23 +244,28 @@ impl<A: RigorousArithmetic> CurvatureArithmetic<A> {
     pub fn coordinate(&mut self, range: A::Value) -> Curved<A::Value> {
         let sign = self.sign(&range);
         let view = View::plain(Curvature::Affine).settled(sign);
-        self.entry(range, view, None)
+        self.entry(range, view, smallvec![])
     }
 
-    fn entry(&mut self, range: A::Value, view: View, ratio: Option<(u64, View)>) -> Curved<A::Value> {
+    fn entry(
+        &mut self,
+        range: A::Value,
+        view: View,
+        ratios: SmallVec<[Ratio; MAX_RATIOS]>,
+    ) -> Curved<A::Value> {
         self.tags += 1;
         Curved {
             range,
             view,
             tag: self.tags,
-            ratio,
+            ratios,
         }
     }
 
     fn constant(&mut self, range: A::Value) -> Curved<A::Value> {
         let sign = self.sign(&range);
         let view = View::plain(Curvature::Constant).settled(sign);
-        self.entry(range, view, None)
+        self.entry(range, view, smallvec![])
     }
 
     fn sign(&mut self, x: &A::Value) -> Sign {
@@ -337,6 +366,15 @@ fn power_bend(Exponent { num, den }: Exponent, sign: Sign) -> Bend {
     }
 }
 
+/// The view of `1/u` for an affine `u` that is not 0, with the sign of `1/u`.
+fn reciprocal(sign: Sign) -> View {
+    let mut view = View::plain(Curvature::of(sign.positive, sign.negative));
+    if sign.positive {
+        view.log = Curvature::Convex;
+    }
+    view.settled(sign)
+}
+
 /// The view of `op(x)`; `sign` is that of `x`.
 fn unary_view(op: Unary, x: View, sign: Sign, bend: Bend) -> View {
     let mut view = View::plain(x.curvature.through(bend));
@@ -428,7 +466,10 @@ fn binary_view(op: Binary, (x, x_sign): (View, Sign), (y, y_sign): (View, Sign),
                 b.through(power_bend(reciprocal, y_sign)).times(x_sign)
             } else {
                 // u^2/t falls in t > 0 and is convex
-                Curvature::of(x.squares && b.concave() && y_sign.positive, false)
+                Curvature::of(
+                    x.squares && b.concave() && y_sign.positive,
+                    x.squares && b.convex() && y_sign.negative,
+                )
             };
             View {
                 curvature,
@@ -467,8 +508,16 @@ impl<A: RigorousArithmetic> Arithmetic for CurvatureArithmetic<A> {
         let bend = self.bend(op, &x.range, sign);
         let of_range = self.sign(&range);
         let view = |x: View| unary_view(op, x, sign, bend).settled(of_range);
-        let ratio = x.ratio.map(|(tag, ratio)| (tag, view(ratio)));
-        self.entry(range, view(x.view), ratio)
+        let mut ratios: SmallVec<_> = x.ratios.iter().map(|(t, ratio)| (*t, view(*ratio))).collect();
+        // t = 1/(1/t)
+        if let (true, Some(t)) = (ratios.is_empty(), x.scale(sign)) {
+            ratios.push((t, view(reciprocal(sign))));
+        }
+        let mut entry = self.entry(range, view(x.view), ratios);
+        if op == Unary::Neg {
+            entry.tag = -x.tag;
+        }
+        entry
     }
 
     fn binary(&mut self, op: Binary, x: &Self::Value, y: &Self::Value) -> Self::Value {
@@ -481,35 +530,37 @@ impl<A: RigorousArithmetic> Arithmetic for CurvatureArithmetic<A> {
         let of_range = self.sign(&range);
         let view = |x: View, y: View| binary_view(op, (x, x_sign), (y, y_sign), leaky).settled(of_range);
         let mut plain = view(x.view, y.view);
-        let (a, b) = (x.view.curvature, y.view.curvature);
-        let mut ratio = match (x.ratio, y.ratio) {
-            (Some((tag, x)), Some((other, y))) if tag == other => Some((tag, view(x, y))),
-            (Some((tag, ratio)), _) if b.constant() => Some((tag, view(ratio, y.view))),
-            (_, Some((tag, ratio))) if a.constant() => Some((tag, view(x.view, ratio))),
-            _ => None,
-        };
-        let scales = |t: &Self::Value, sign: Sign| {
-            t.view.curvature.affine() && !t.view.curvature.constant() && sign.positive
-        };
-        // affine over affine: linear in w/t and 1/t
-        if op == Binary::Div && a.affine() && scales(y, y_sign) {
-            ratio = Some((y.tag, View::plain(Curvature::Affine).settled(of_range)));
+        let mut ratios: SmallVec<[Ratio; MAX_RATIOS]> = smallvec![];
+        let divisor = y
+            .scale(y_sign)
+            .filter(|_| op == Binary::Div && x.view.curvature.affine());
+        if let Some(t) = divisor {
+            // affine over affine: linear in w/t and 1/t; and the reciprocal of such a function
+            ratios.push((t, View::plain(Curvature::Affine).settled(of_range)));
+            ratios.extend(x.scale(x_sign).map(|t| (t, reciprocal(of_range))));
+        } else {
+            for (t, _) in x.ratios.iter().chain(&y.ratios) {
+                if let (Some(a), Some(b)) = (x.over(*t), y.over(*t))
+                    && ratios.len() < MAX_RATIOS
+                    && ratios.iter().all(|(known, _)| known != t)
+                {
+                    ratios.push((*t, view(a, b)));
+                }
+            }
         }
         // the perspective t psi(w/t, 1/t) bends as psi does
         if op == Binary::Mul {
             for (t, sign, other) in [(x, x_sign, y), (y, y_sign, x)] {
-                if let Some((tag, psi)) = other.ratio
-                    && tag == t.tag
-                    && scales(t, sign)
-                {
+                let Some(name) = t.scale(sign) else { continue };
+                if let Some((_, psi)) = other.ratios.iter().find(|(tag, _)| *tag == name) {
                     // t times a constant is affine
-                    let bent = psi.curvature.plus(Curvature::Affine);
+                    let bent = psi.curvature.plus(Curvature::Affine).times(sign);
                     plain.curvature = plain.curvature.and(bent);
                     plain = plain.settled(of_range);
                 }
             }
         }
-        self.entry(range, plain, ratio)
+        self.entry(range, plain, ratios)
     }
 
     fn dot<'a>(&mut self, pairs: impl Iterator<Item = (&'a Self::Value, &'a Self::Value)>) -> Self::Value
@@ -520,8 +571,8 @@ impl<A: RigorousArithmetic> Arithmetic for CurvatureArithmetic<A> {
         // the common case in short: constants times affine entries
         let linear = |(x, y): &(&Self::Value, &Self::Value)| {
             let (a, b) = (x.view.curvature, y.view.curvature);
-            x.ratio.is_none()
-                && y.ratio.is_none()
+            x.ratios.is_empty()
+                && y.ratios.is_empty()
                 && a.affine()
                 && b.affine()
                 && (a.constant() || b.constant())
@@ -532,7 +583,7 @@ impl<A: RigorousArithmetic> Arithmetic for CurvatureArithmetic<A> {
                 sum.plus(x.view.curvature).plus(y.view.curvature)
             });
             let sign = self.sign(&range);
-            return self.entry(range, View::plain(curvature).settled(sign), None);
+            return self.entry(range, View::plain(curvature).settled(sign), smallvec![]);
         }
         let products: Vec<Self::Value> = pairs
             .into_iter()
@@ -579,7 +630,7 @@ impl<A: RigorousArithmetic> Arithmetic for CurvatureArithmetic<A> {
         }
         for (range, out) in results.into_iter().zip(out) {
             let sign = self.sign(&range);
-            *out = self.entry(range, view.settled(sign), None);
+            *out = self.entry(range, view.settled(sign), smallvec![]);
         }
     }
 
@@ -588,7 +639,7 @@ impl<A: RigorousArithmetic> Arithmetic for CurvatureArithmetic<A> {
         let mut results = ranges.clone();
         self.inner.arg_max(&ranges, &mut results);
         for (range, out) in results.into_iter().zip(out) {
-            *out = self.entry(range, View::plain(Curvature::Unknown), None);
+            *out = self.entry(range, View::plain(Curvature::Unknown), smallvec![]);
         }
     }
 
@@ -600,28 +651,29 @@ impl<A: RigorousArithmetic> Arithmetic for CurvatureArithmetic<A> {
 impl<A: RigorousArithmetic> CurvatureArithmetic<A> {
     /// A convex function of several entries that grows with each of them.
     fn joint(&mut self, entries: &[Curved<A::Value>], range: A::Value) -> Curved<A::Value> {
-        let view = |of: &dyn Fn(&Curved<A::Value>) -> Option<View>| {
+        let sign = self.sign(&range);
+        let join = |view: &dyn Fn(&Curved<A::Value>) -> Option<View>| {
             let mut all = Curvature::Constant;
             for x in entries {
-                all = all.plus(of(x)?.curvature);
+                all = all.plus(view(x)?.curvature);
             }
-            Some(View::plain(match all {
+            let joined = match all {
                 Curvature::Constant => Curvature::Constant,
                 Curvature::Affine | Curvature::Convex => Curvature::Convex,
                 Curvature::Concave | Curvature::Unknown => Curvature::Unknown,
-            }))
-        };
-        let sign = self.sign(&range);
-        let plain = view(&|x| Some(x.view));
-        let tag = entries.iter().find_map(|x| x.ratio).map(|(tag, _)| tag);
-        let ratio = tag.and_then(|tag| {
-            let in_ratio = |x: &Curved<A::Value>| match x.ratio {
-                Some((other, ratio)) if other == tag => Some(ratio),
-                _ => x.view.curvature.constant().then_some(x.view),
             };
-            Some((tag, view(&in_ratio)?.settled(sign)))
-        });
-        let plain = plain.unwrap_or(View::plain(Curvature::Unknown));
-        self.entry(range, plain.settled(sign), ratio)
+            Some(View::plain(joined).settled(sign))
+        };
+        let plain = join(&|x| Some(x.view));
+        let names = entries
+            .iter()
+            .find(|x| !x.ratios.is_empty())
+            .map(|x| x.ratios.clone());
+        let ratios = names
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|(t, _)| Some((t, join(&|x| x.over(t))?)))
+            .collect();
+        self.entry(range, plain.unwrap_or(View::plain(Curvature::Unknown)), ratios)
     }
 }
