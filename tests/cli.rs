@@ -41,7 +41,9 @@ fn case(claim: &str) -> String {
     )
 }
 
-const CONVEX: &str = r#"{"convex": {"f": "f"}}"#;
+// convexity in words that no rule of proof knows
+const CONVEX: &str = r#"{"inequality": "dot(grad(f)(w), w - v) >= f(w) - f(v)"}"#;
+const PROVED: &str = r#"{"convex": {"f": "f"}}"#;
 const FALSE: &str = r#"{"inequality": "f(w) >= 1/100"}"#;
 // |grad f| = 2 |x| <= 2
 const BOUNDED: &str = r#"{"lipschitz": {"f": "f", "G": 2}}"#;
@@ -53,6 +55,7 @@ fn exit_codes_are_those_of_the_verdicts() {
         (CONVEX, &[] as &[&str], 0),
         (CONVEX, &["--require", "proved"], 3),
         (BOUNDED, &["--require", "proved"], 0),
+        (PROVED, &["--require", "proved"], 0),
         (FALSE, &[], 1),
     ] {
         project.write("case.json", &case(claim));
@@ -186,7 +189,7 @@ fn a_new_case_is_sound_and_verifies() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let altered = std::fs::read_to_string(project.folder.path().join("certificate.json"))
         .unwrap()
-        .replace("\"supported\"", "\"proved\"");
+        .replace("\"proved\"", "\"supported\"");
     project.write("certificate.json", &altered);
     let output = project.run(&["verify", "certificate.json", "--case", "mine.json"]);
     assert_eq!(output.status.code(), Some(1));
