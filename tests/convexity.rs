@@ -547,6 +547,37 @@ fn smooth_functions_by_their_hessian() {
     }
 }
 
+/// `f(w) - f(v) + c` with a concave part in `f`: the slack of `-(k/2)|x|^2` is `c - (k/2)|w - v|^2`, so the claim
+/// holds exactly for `c >= (k/2) D^2`.
+#[test]
+fn almost_convex_functions_with_their_surplus() {
+    let ball = |radius: &str| format!(r#"{{"ball": {{"center": ["1/3", 1], "radius": "{radius}"}}}}"#);
+    let pair = |w: &str, v: &str| format!(r#"{{"w": {w}, "v": {v}}}"#);
+    let boxed = r#"{"box": [-1, "1/2"]}"#;
+    let point = r#"{"point": ["1/3", 1]}"#;
+    let apart = r#"{"point": ["1/3", 2]}"#;
+    // region, D^2
+    for (region, squared) in [
+        (pair(&ball("1/4"), &ball("1/4")), 0.25),
+        (pair(&ball("1/4"), point), 0.0625),
+        (pair(&ball("1/4"), apart), 1.5625),
+        (pair(boxed, boxed), 4.5),
+    ] {
+        for (c, expected) in [(1.5 * squared + 1e-6, true), (1.5 * squared - 1e-6, false)] {
+            let claim = format!(r#"{{"proxy_convexity": {{"f": "f", "g": "f", "h": "f + {c:.9}"}}}}"#);
+            for f in ["-3/2 * sum(x^2) + 1", "-3/2 * sum(x^2) + 0 * sin(x[0])"] {
+                let (case, claim) = load(2, f, &claim, &region);
+                let found = rule(&case, &claim, 500);
+                assert_eq!(found.as_deref(), expected.then_some(HESSIAN), "{f} {c} {region}");
+            }
+        }
+    }
+    // no surplus at a kink that is not convex, however small the region
+    let claim = r#"{"proxy_convexity": {"f": "f", "g": "f", "h": "f + 1/100"}}"#;
+    let (case, claim) = load(2, "-abs(x[0] - 1/3)", claim, &pair(&ball("1/10"), &ball("1/10")));
+    assert_eq!(rule(&case, &claim, 500), None);
+}
+
 /// Binary64 with any element of the derivative's set at a kink, drawn anew for every entry.
 struct AnyElement {
     inner: FloatArithmetic,

@@ -65,7 +65,7 @@ pub fn replay_convexity(claim: &Claim) -> Result<Replayed, String> {
 /// A sentence that says what is wrong with the tree, or why the claim does not follow.
 pub fn replay_hessian(claim: &Claim, tree: &str) -> Result<Replayed, String> {
     let question = convexity_question(claim)?;
-    let judge = Hessian::new(claim, question.function, CheckerArithmetic::new())
+    let judge = Hessian::new(claim, &question, CheckerArithmetic::new())
         .ok_or("the claim is too large for the rule of the Hessian")?;
     let operations = judge.operations();
     follow(tree, &question.ranges, judge, operations)

@@ -21,6 +21,9 @@ pub struct Convexity {
     pub function: NodeId,
     /// scalar constants that must not be negative
     pub nonnegative: Vec<NodeId>,
+    /// the one of them, if any, that the slack exceeds the slack of `F` by: a smooth `F` may be less than
+    /// convex by as much
+    pub surplus: Option<NodeId>,
     /// whether the function must besides be at least as large at `w` as at `v`
     pub least_at_v: bool,
 }
@@ -48,6 +51,7 @@ pub(super) fn convexity(case: &Case, scope: &mut Scope) -> Result<Option<Convexi
     let plain = |function| Convexity {
         function,
         nonnegative: Vec::new(),
+        surplus: None,
         least_at_v: false,
     };
     Ok(match case.claim.kind {
@@ -59,8 +63,9 @@ pub(super) fn convexity(case: &Case, scope: &mut Scope) -> Result<Option<Convexi
             let at_v = scope.graph.substitute(f, &[(Input::W, v)]);
             surplus(&scope.graph, h, at_v)
                 .filter(|_| g == f)
-                .map(|nonnegative| Convexity {
-                    nonnegative,
+                .map(|surplus| Convexity {
+                    nonnegative: surplus.into_iter().collect(),
+                    surplus,
                     ..plain(f)
                 })
         }
@@ -91,10 +96,10 @@ pub(super) fn convexity(case: &Case, scope: &mut Scope) -> Result<Option<Convexi
     })
 }
 
-/// What `h` adds to `f`: nothing, or one constant.
-fn surplus(graph: &Graph, h: NodeId, f: NodeId) -> Option<Vec<NodeId>> {
+/// What `h` adds to `f`: nothing, or one constant; `None` where it is anything else.
+fn surplus(graph: &Graph, h: NodeId, f: NodeId) -> Option<Option<NodeId>> {
     if h == f {
-        return Some(Vec::new());
+        return Some(None);
     }
     let node = graph.node(h);
     if node.op != Op::Binary(Binary::Add) {
@@ -102,7 +107,7 @@ fn surplus(graph: &Graph, h: NodeId, f: NodeId) -> Option<Vec<NodeId>> {
     }
     let (a, b) = (node.args[0], node.args[1]);
     let other = if a == f { b } else { a };
-    ([a, b].contains(&f) && !graph.is_variable(other)).then(|| vec![other])
+    ([a, b].contains(&f) && !graph.is_variable(other)).then_some(Some(other))
 }
 
 /// `f - (mu/2)|w|^2`. Where `f` is a sum that has a multiple of `|w|^2` as a term, as a ridge penalty is,

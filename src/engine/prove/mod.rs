@@ -103,8 +103,9 @@ impl Proof {
                     .to_owned()
             }
             convexity::HESSIAN => format!(
-                "by the interval Hessian: it is positive semidefinite on each of the boxes that cover the regions \
-                 of w and v, so that the function is convex and the slack at least 0: {} boxes examined",
+                "by the interval Hessian: on each of the boxes that cover the regions of w and v it is positive \
+                 semidefinite, or no more negative than the claim allows, so that the slack is at least 0: {} boxes \
+                 examined",
                 self.boxes
             ),
             _ => format!(

@@ -1,6 +1,6 @@
 //! The rule of the interval Hessian: a smooth function is convex on a box if its Hessian is positive
 //! semidefinite at every point of it. The box is split until the enclosure of the Hessian over each part
-//! has positive pivots.
+//! has positive pivots. Where the claim allows for it, `rho` times the identity is added first.
 
 use std::sync::Arc;
 
@@ -39,25 +39,28 @@ pub struct Hessian<A: RigorousArithmetic> {
     /// the columns, then gradient and function, which must be defined and without jumps as well
     evaluator: Evaluator<A>,
     dimension: usize,
+    /// added to the diagonal
+    allowance: A::Value,
 }
 
 impl<A: RigorousArithmetic + Clone> Hessian<A> {
-    /// Prepares a function; `None` where there are too many parameters or the graph is too large.
-    pub fn new(claim: &Claim, function: NodeId, arithmetic: A) -> Option<Self> {
+    /// Prepares a question; `None` where there are too many parameters or the graph is too large.
+    pub fn new(claim: &Claim, question: &Question, mut arithmetic: A) -> Option<Self> {
         let dimension = claim.dimension;
         if dimension > MAX_DIMENSION || claim.graph.entries() * (dimension + 1) > MAX_TOTAL_ENTRIES {
             return None;
         }
         let mut graph = claim.graph.clone();
-        let gradient = graph.gradient(function, Input::W, dimension);
+        let gradient = graph.gradient(question.function, Input::W, dimension);
         let mut roots: Vec<NodeId> = (0..dimension)
             .map(|axis| {
                 let unit = unit(&mut graph, axis, dimension);
                 graph.jvp(gradient, Input::W, unit)
             })
             .collect();
-        roots.extend([gradient, function]);
+        roots.extend([gradient, question.function]);
         Some(Hessian {
+            allowance: arithmetic.rational(&question.allowance),
             evaluator: Evaluator::new(&graph, &roots, arithmetic),
             dimension,
         })
@@ -68,7 +71,7 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
         self.evaluator.operations() + (self.dimension as u64).pow(3)
     }
 
-    /// What the Hessian is over a box.
+    /// What the Hessian, with the allowance, is over a box.
     ///
     /// Gaussian elimination in enclosures, without exchanges: whatever symmetric matrix the enclosure
     /// holds, its own pivots lie in those of the elimination, and it is positive definite exactly if
@@ -88,6 +91,9 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
             })
             .collect();
         let arithmetic = self.evaluator.arithmetic();
+        for (k, row) in rows.iter_mut().enumerate() {
+            row[k] = arithmetic.binary(Binary::Add, &row[k], &self.allowance);
+        }
         let square = Unary::Pow(Exponent { num: 2, den: 1 });
         for k in 0..self.dimension {
             let pivot = rows[k][k].clone();
@@ -133,7 +139,7 @@ fn is_zero<A: RigorousArithmetic>(arithmetic: &mut A, x: &A::Value) -> bool {
 /// Splits the box, level by level, until the Hessian is positive semidefinite over each part; `None` where
 /// the budget or binary64 ends first, or where the function is not convex in the middle of a part.
 pub fn prove(claim: &Claim, question: &Question, max_boxes: u64) -> Option<Proof> {
-    let hessian = Hessian::new(claim, question.function, IntervalArithmetic::new())?;
+    let hessian = Hessian::new(claim, question, IntervalArithmetic::new())?;
     let budget = max_boxes.min(allowed_boxes(hessian.operations(), claim.dimension).max(1));
     let mut tree = Tree::default();
     let mut level = vec![(Tree::ROOT, question.ranges.clone())];

@@ -12,13 +12,14 @@ use dashu_ratio::RBig;
 
 use super::{MAX_WORK, Proof};
 use crate::claim::Claim;
+use crate::claim::region::Set;
 use crate::engine::Options;
 use crate::engine::enclose::{Slack, bounded_hull, common_box, root_box, values};
 use crate::eval::RigorousArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
 use crate::graph::NodeId;
-use crate::graph::op::{Binary, Input};
+use crate::graph::op::{Binary, Exponent, Input, Unary};
 use curvature::CurvatureArithmetic;
 
 /// Names the rule that composes curvatures in certificates.
@@ -35,6 +36,9 @@ pub struct Question {
     pub function: NodeId,
     /// box that holds every `w` and every `v` of the region
     pub ranges: Vec<Interval>,
+    /// `rho >= 0` such that the claim holds as well where the function has a Hessian of at least `-rho` times
+    /// the identity all over the box
+    pub allowance: RBig,
 }
 
 /// What has to be convex where, if that proves the claim and all else that the proof needs holds: the
@@ -73,10 +77,61 @@ pub fn question<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A)
             return None;
         }
     }
+    let allowance = match convexity.surplus {
+        Some(surplus) => allowance(claim, surplus, &mut arithmetic)?,
+        None => RBig::ZERO,
+    };
     Some(Question {
         function: convexity.function,
         ranges,
+        allowance,
     })
+}
+
+/// `2 c / D^2`, rounded down, for a surplus `c >= 0` and the largest distance `D` of `w` and `v`: with a Hessian
+/// of at least `-rho`, Taylor's theorem gives `f(v) >= f(w) + <grad f(w), v - w> - (rho/2) D^2`.
+fn allowance<A: RigorousArithmetic + Clone>(
+    claim: &Claim,
+    surplus: NodeId,
+    arithmetic: &mut A,
+) -> Option<RBig> {
+    let squared = squared_distance(claim, arithmetic)?;
+    let mut constant = Evaluator::new(&claim.graph, &[surplus], arithmetic.clone());
+    constant.run(&[]);
+    let two = arithmetic.float(2.0);
+    let twice = arithmetic.binary(Binary::Mul, &two, &constant.root(0)[0]);
+    let quotient = arithmetic.binary(Binary::Div, &twice, &squared);
+    let (lo, _) = arithmetic.ends(&quotient);
+    Some(RBig::try_from(lo.max(0.0)).unwrap_or(RBig::ZERO))
+}
+
+/// An enclosure above which `|w - v|^2` does not lie: `(|c - c'| + r + r')^2` for two balls or points, the sum
+/// over the coordinates of the boxes around the sets otherwise.
+fn squared_distance<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: &mut A) -> Option<A::Value> {
+    let sets = [claim.region.w, claim.region.v?];
+    let ball = |set| match set {
+        Set::Ball { center, radius } => Some((center, Some(radius))),
+        Set::Point(point) => Some((point, None)),
+        Set::Box { .. } => None,
+    };
+    if let (Some((from, first)), Some((to, second))) = (ball(sets[0]), ball(sets[1])) {
+        let mut graph = claim.graph.clone();
+        let difference = graph.sub(from, to);
+        let mut reach = graph.norm(difference);
+        for radius in [first, second].into_iter().flatten() {
+            reach = graph.add(reach, radius);
+        }
+        let squared = graph.square(reach);
+        let mut evaluator = Evaluator::new(&graph, &[squared], arithmetic.clone());
+        return evaluator.run(&[]).defined.then(|| evaluator.root(0)[0].clone());
+    }
+    let [w, v] = sets.map(|set| bounded_hull(&claim.graph, set, arithmetic));
+    let mut squares = Vec::new();
+    for (w, v) in w?.iter().zip(&v?) {
+        let difference = arithmetic.binary(Binary::Sub, w, v);
+        squares.push(arithmetic.unary(Unary::Pow(Exponent { num: 2, den: 1 }), &difference));
+    }
+    Some(arithmetic.sum(squares.iter()))
 }
 
 /// Whether the rules of composition show the function to be convex on the box.
