@@ -1,16 +1,11 @@
-//! Curvature as an arithmetic: the walk over a graph that computes enclosures tells besides, for every
-//! entry, whether it is a constant, affine, convex or concave function of `w`.
+//! Curvatures, and the rules by which they compose: those of disciplined convex programming (Grant, Boyd, Ye,
+//! "Disciplined convex programming", 2006), with enclosures over a box in place of declared signs and
+//! monotonicities.
 //!
-//! The rules are those of disciplined convex programming (Grant, Boyd, Ye, "Disciplined convex
-//! programming", 2006), with enclosures over a box in place of declared signs and monotonicities. Each
-//! rule keeps this invariant, which `docs/soundness.md` proves: an entry `u` that is called convex
+//! Each rule keeps this invariant, which `docs/soundness.md` proves: an entry `u` that is called convex
 //! satisfies `u(v) >= u(w) + Du(w)[v - w]` for all `w` and `v` in the box and for every derivative `Du(w)`
 //! that the chain rule yields, whatever it takes at kinks; concave: `<=`; affine: `=`.
 
-use dashu_ratio::RBig;
-use smallvec::{SmallVec, smallvec};
-
-use crate::eval::{Arithmetic, Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Unary};
 
 /// What is known of an entry as a function of `w` on the box.
@@ -29,7 +24,7 @@ pub enum Curvature {
 }
 
 impl Curvature {
-    fn of(convex: bool, concave: bool) -> Curvature {
+    pub(super) fn of(convex: bool, concave: bool) -> Curvature {
         match (convex, concave) {
             (true, true) => Curvature::Affine,
             (true, false) => Curvature::Convex,
@@ -43,20 +38,20 @@ impl Curvature {
         !matches!(self, Curvature::Concave | Curvature::Unknown)
     }
 
-    fn concave(self) -> bool {
+    pub(super) fn concave(self) -> bool {
         !matches!(self, Curvature::Convex | Curvature::Unknown)
     }
 
-    fn affine(self) -> bool {
+    pub(super) fn affine(self) -> bool {
         self.convex() && self.concave()
     }
 
-    fn constant(self) -> bool {
+    pub(super) fn constant(self) -> bool {
         self == Curvature::Constant
     }
 
     /// What holds if both descriptions of one function do.
-    fn and(self, other: Curvature) -> Curvature {
+    pub(super) fn and(self, other: Curvature) -> Curvature {
         if self.constant() || other.constant() {
             Curvature::Constant
         } else {
@@ -64,7 +59,7 @@ impl Curvature {
         }
     }
 
-    fn negated(self) -> Curvature {
+    pub(super) fn negated(self) -> Curvature {
         match self {
             Curvature::Convex => Curvature::Concave,
             Curvature::Concave => Curvature::Convex,
@@ -72,7 +67,7 @@ impl Curvature {
         }
     }
 
-    fn plus(self, other: Curvature) -> Curvature {
+    pub(super) fn plus(self, other: Curvature) -> Curvature {
         if self.constant() && other.constant() {
             Curvature::Constant
         } else {
@@ -81,7 +76,7 @@ impl Curvature {
     }
 
     /// A constant of the given sign times this.
-    fn times(self, constant: Sign) -> Curvature {
+    pub(super) fn times(self, constant: Sign) -> Curvature {
         if self.constant() || (constant.nonnegative && constant.nonpositive) {
             Curvature::Constant
         } else if self.affine() || constant.nonnegative {
@@ -94,7 +89,7 @@ impl Curvature {
     }
 
     /// A function of one argument applied to this.
-    fn through(self, bend: Bend) -> Curvature {
+    pub(super) fn through(self, bend: Bend) -> Curvature {
         if self.constant() {
             return Curvature::Constant;
         }
@@ -112,11 +107,11 @@ impl Curvature {
 /// elements of its subdifferential have that sign, and `convex` together with `concave` is for functions
 /// that are differentiable on the range.
 #[derive(Clone, Copy, Debug, Default)]
-struct Bend {
-    convex: bool,
-    concave: bool,
-    rising: bool,
-    falling: bool,
+pub(super) struct Bend {
+    pub(super) convex: bool,
+    pub(super) concave: bool,
+    pub(super) rising: bool,
+    pub(super) falling: bool,
 }
 
 impl Bend {
@@ -130,27 +125,27 @@ impl Bend {
 
 /// Signs that every number of an enclosure has.
 #[derive(Clone, Copy, Debug)]
-struct Sign {
-    positive: bool,
-    nonnegative: bool,
-    nonpositive: bool,
-    negative: bool,
+pub(super) struct Sign {
+    pub(super) positive: bool,
+    pub(super) nonnegative: bool,
+    pub(super) nonpositive: bool,
+    pub(super) negative: bool,
 }
 
 /// What is known of an entry as a function of some variables.
 #[derive(Clone, Copy, Debug)]
-struct View {
+pub(super) struct View {
     /// of the entry
-    curvature: Curvature,
+    pub(super) curvature: Curvature,
     /// of its logarithm; unknown unless the entry is positive
-    log: Curvature,
+    pub(super) log: Curvature,
     /// whether the entry is `sum_i c_i u_i^2` with constants `c_i >= 0` and each `u_i` affine, convex and
     /// not negative, or concave and not positive
-    squares: bool,
+    pub(super) squares: bool,
 }
 
 impl View {
-    fn plain(curvature: Curvature) -> View {
+    pub(super) fn plain(curvature: Curvature) -> View {
         View {
             curvature,
             log: Curvature::Unknown,
@@ -160,7 +155,7 @@ impl View {
 
     /// With what follows from the sign of the entry: the logarithm of a positive concave function is
     /// concave, the exponential of a convex function convex, and so are squares.
-    fn settled(mut self, sign: Sign) -> View {
+    pub(super) fn settled(mut self, sign: Sign) -> View {
         if self.curvature.constant() {
             self.squares = sign.nonnegative;
         } else if self.squares {
@@ -186,155 +181,8 @@ impl View {
     }
 }
 
-/// What is known of an entry as a function of `w/t` and `1/t`, for the positive affine entry `t` of a name.
-type Ratio = (i64, View);
-/// Most such descriptions of one entry.
-const MAX_RATIOS: usize = 2;
-
-/// An entry: its enclosure and what is known of its curvature.
-#[derive(Clone, Debug)]
-pub struct Curved<V> {
-    range: V,
-    view: View,
-    /// names the computation that made the entry; equal names, equal functions, opposite ones negatives
-    tag: i64,
-    /// at most [`MAX_RATIOS`]
-    ratios: SmallVec<[Ratio; MAX_RATIOS]>,
-}
-
-impl<V> Curved<V> {
-    /// What is known of the entry as a function of `w`.
-    pub fn curvature(&self) -> Curvature {
-        self.view.curvature
-    }
-
-    /// What is known of it as a function of `w/t` and `1/t`; a constant is one there as well.
-    fn over(&self, t: i64) -> Option<View> {
-        let known = self.ratios.iter().find(|(tag, _)| *tag == t);
-        let constant = self.view.curvature.constant().then_some(self.view);
-        known.map(|(_, view)| *view).or(constant)
-    }
-
-    /// The name of `t` where the entry is `t`, or `-t`, of a perspective.
-    fn scale(&self, sign: Sign) -> Option<i64> {
-        if self.view.curvature != Curvature::Affine {
-            None
-        } else if sign.positive {
-            Some(self.tag)
-        } else {
-            sign.negative.then_some(-self.tag)
-        }
-    }
-}
-
-/// Curvatures over enclosures of an arithmetic.
-#[derive(Clone, Debug)]
-pub struct CurvatureArithmetic<A> {
-    inner: A,
-    tags: i64,
-}
-
-impl<A: RigorousArithmetic> CurvatureArithmetic<A> {
-    /// Over the enclosures of `inner`.
-    pub fn new(inner: A) -> Self {
-        CurvatureArithmetic { inner, tags: 0 }
-    }
-
-    /// A coordinate of `w` with its range.
-    pub fn coordinate(&mut self, range: A::Value) -> Curved<A::Value> {
-        let sign = self.sign(&range);
-        let view = View::plain(Curvature::Affine).settled(sign);
-        self.entry(range, view, smallvec![])
-    }
-
-    fn entry(
-        &mut self,
-        range: A::Value,
-        view: View,
-        ratios: SmallVec<[Ratio; MAX_RATIOS]>,
-    ) -> Curved<A::Value> {
-        self.tags += 1;
-        Curved {
-            range,
-            view,
-            tag: self.tags,
-            ratios,
-        }
-    }
-
-    fn constant(&mut self, range: A::Value) -> Curved<A::Value> {
-        let sign = self.sign(&range);
-        let view = View::plain(Curvature::Constant).settled(sign);
-        self.entry(range, view, smallvec![])
-    }
-
-    fn sign(&mut self, x: &A::Value) -> Sign {
-        let mirrored = self.inner.unary(Unary::Neg, x);
-        Sign {
-            positive: self.inner.below(&mirrored, &RBig::ZERO),
-            nonnegative: self.inner.at_least(x, &RBig::ZERO),
-            nonpositive: self.inner.at_least(&mirrored, &RBig::ZERO),
-            negative: self.inner.below(x, &RBig::ZERO),
-        }
-    }
-
-    /// How a function bends on a range on which it is defined.
-    fn bend(&mut self, op: Unary, x: &A::Value, sign: Sign) -> Bend {
-        let (convex, concave, rising, falling) = match op {
-            Unary::Neg => (true, true, false, true),
-            Unary::Exp => (true, false, true, false),
-            Unary::Log | Unary::Log1p | Unary::Sqrt | Unary::LogSigmoid => (false, true, true, false),
-            // strictly on one side of the kink it is linear; elsewhere its elements have both signs
-            Unary::Abs => (true, sign.positive || sign.negative, sign.positive, sign.negative),
-            Unary::Relu => (true, sign.positive || sign.negative, true, sign.negative),
-            // sin'' = -sin, sin' = cos
-            Unary::Sin | Unary::Cos => {
-                let value = self.inner.unary(op, x);
-                let slope = match op {
-                    Unary::Sin => self.inner.unary(Unary::Cos, x),
-                    _ => {
-                        let sine = self.inner.unary(Unary::Sin, x);
-                        self.inner.unary(Unary::Neg, &sine)
-                    }
-                };
-                let (value, slope) = (self.sign(&value), self.sign(&slope));
-                (
-                    value.nonpositive,
-                    value.nonnegative,
-                    slope.nonnegative,
-                    slope.nonpositive,
-                )
-            }
-            // the second derivative has the sign of -x
-            Unary::Tanh | Unary::Sigmoid | Unary::Erf => (sign.nonpositive, sign.nonnegative, true, false),
-            Unary::Sign | Unary::Step | Unary::StepRight => (false, false, false, false),
-            Unary::Pow(exponent) => return power_bend(exponent, sign),
-        };
-        Bend {
-            convex,
-            concave,
-            rising,
-            falling,
-        }
-    }
-
-    /// `leaky_relu(x, s)` with a constant slope: `max(x, s x)` for `s <= 1`, `min(x, s x)` for `s >= 1`.
-    fn leaky_bend(&mut self, x: Sign, slope: &A::Value) -> Bend {
-        let one = self.inner.float(1.0);
-        let above = self.inner.binary(Binary::Sub, slope, &one);
-        let (above, slope) = (self.sign(&above), self.sign(slope));
-        let one_sided = x.positive || x.negative;
-        Bend {
-            convex: above.nonpositive || one_sided,
-            concave: above.nonnegative || one_sided,
-            rising: slope.nonnegative || x.positive,
-            falling: slope.nonpositive && x.negative,
-        }
-    }
-}
-
 /// `x^(num/den)` on a range where it is defined.
-fn power_bend(Exponent { num, den }: Exponent, sign: Sign) -> Bend {
+pub(super) fn power_bend(Exponent { num, den }: Exponent, sign: Sign) -> Bend {
     let (above, below) = (sign.nonnegative, sign.nonpositive);
     let (convex, concave, rising, falling) = if num == 0 {
         (true, true, true, true)
@@ -367,7 +215,7 @@ fn power_bend(Exponent { num, den }: Exponent, sign: Sign) -> Bend {
 }
 
 /// The view of `1/u` for an affine `u` that is not 0, with the sign of `1/u`.
-fn reciprocal(sign: Sign) -> View {
+pub(super) fn reciprocal(sign: Sign) -> View {
     let mut view = View::plain(Curvature::of(sign.positive, sign.negative));
     if sign.positive {
         view.log = Curvature::Convex;
@@ -376,7 +224,7 @@ fn reciprocal(sign: Sign) -> View {
 }
 
 /// The view of `op(x)`; `sign` is that of `x`.
-fn unary_view(op: Unary, x: View, sign: Sign, bend: Bend) -> View {
+pub(super) fn unary_view(op: Unary, x: View, sign: Sign, bend: Bend) -> View {
     let mut view = View::plain(x.curvature.through(bend));
     let power = |num: i32| {
         if num == 0 {
@@ -433,7 +281,12 @@ fn unary_view(op: Unary, x: View, sign: Sign, bend: Bend) -> View {
 }
 
 /// The view of `op(x, y)` with the signs of `x` and `y`; `leaky` bends `leaky_relu(., y)`.
-fn binary_view(op: Binary, (x, x_sign): (View, Sign), (y, y_sign): (View, Sign), leaky: Bend) -> View {
+pub(super) fn binary_view(
+    op: Binary,
+    (x, x_sign): (View, Sign),
+    (y, y_sign): (View, Sign),
+    leaky: Bend,
+) -> View {
     let (a, b) = (x.curvature, y.curvature);
     if a.constant() && b.constant() {
         return View::plain(Curvature::Constant);
@@ -481,199 +334,5 @@ fn binary_view(op: Binary, (x, x_sign): (View, Sign), (y, y_sign): (View, Sign),
         Binary::Min => View::plain(Curvature::of(false, a.concave() && b.concave())),
         Binary::LeakyRelu if b.constant() => View::plain(a.through(leaky)),
         Binary::LeakyRelu | Binary::LeakyStep => View::plain(Curvature::Unknown),
-    }
-}
-
-impl<A: RigorousArithmetic> Arithmetic for CurvatureArithmetic<A> {
-    type Value = Curved<A::Value>;
-
-    fn rational(&mut self, x: &RBig) -> Self::Value {
-        let range = self.inner.rational(x);
-        self.constant(range)
-    }
-
-    fn float(&mut self, x: f64) -> Self::Value {
-        let range = self.inner.float(x);
-        self.constant(range)
-    }
-
-    fn pi(&mut self) -> Self::Value {
-        let range = self.inner.pi();
-        self.constant(range)
-    }
-
-    fn unary(&mut self, op: Unary, x: &Self::Value) -> Self::Value {
-        let range = self.inner.unary(op, &x.range);
-        let sign = self.sign(&x.range);
-        let bend = self.bend(op, &x.range, sign);
-        let of_range = self.sign(&range);
-        let view = |x: View| unary_view(op, x, sign, bend).settled(of_range);
-        let mut ratios: SmallVec<_> = x.ratios.iter().map(|(t, ratio)| (*t, view(*ratio))).collect();
-        // t = 1/(1/t)
-        if let (true, Some(t)) = (ratios.is_empty(), x.scale(sign)) {
-            ratios.push((t, view(reciprocal(sign))));
-        }
-        let mut entry = self.entry(range, view(x.view), ratios);
-        if op == Unary::Neg {
-            entry.tag = -x.tag;
-        }
-        entry
-    }
-
-    fn binary(&mut self, op: Binary, x: &Self::Value, y: &Self::Value) -> Self::Value {
-        let range = self.inner.binary(op, &x.range, &y.range);
-        let (x_sign, y_sign) = (self.sign(&x.range), self.sign(&y.range));
-        let leaky = match op {
-            Binary::LeakyRelu => self.leaky_bend(x_sign, &y.range),
-            _ => Bend::default(),
-        };
-        let of_range = self.sign(&range);
-        let view = |x: View, y: View| binary_view(op, (x, x_sign), (y, y_sign), leaky).settled(of_range);
-        let mut plain = view(x.view, y.view);
-        let mut ratios: SmallVec<[Ratio; MAX_RATIOS]> = smallvec![];
-        let divisor = y
-            .scale(y_sign)
-            .filter(|_| op == Binary::Div && x.view.curvature.affine());
-        if let Some(t) = divisor {
-            // affine over affine: linear in w/t and 1/t; and the reciprocal of such a function
-            ratios.push((t, View::plain(Curvature::Affine).settled(of_range)));
-            ratios.extend(x.scale(x_sign).map(|t| (t, reciprocal(of_range))));
-        } else {
-            for (t, _) in x.ratios.iter().chain(&y.ratios) {
-                if let (Some(a), Some(b)) = (x.over(*t), y.over(*t))
-                    && ratios.len() < MAX_RATIOS
-                    && ratios.iter().all(|(known, _)| known != t)
-                {
-                    ratios.push((*t, view(a, b)));
-                }
-            }
-        }
-        // the perspective t psi(w/t, 1/t) bends as psi does
-        if op == Binary::Mul {
-            for (t, sign, other) in [(x, x_sign, y), (y, y_sign, x)] {
-                let Some(name) = t.scale(sign) else { continue };
-                if let Some((_, psi)) = other.ratios.iter().find(|(tag, _)| *tag == name) {
-                    // t times a constant is affine
-                    let bent = psi.curvature.plus(Curvature::Affine).times(sign);
-                    plain.curvature = plain.curvature.and(bent);
-                    plain = plain.settled(of_range);
-                }
-            }
-        }
-        self.entry(range, plain, ratios)
-    }
-
-    fn dot<'a>(&mut self, pairs: impl Iterator<Item = (&'a Self::Value, &'a Self::Value)>) -> Self::Value
-    where
-        Self::Value: 'a,
-    {
-        let pairs: Vec<_> = pairs.collect();
-        // the common case in short: constants times affine entries
-        let linear = |(x, y): &(&Self::Value, &Self::Value)| {
-            let (a, b) = (x.view.curvature, y.view.curvature);
-            x.ratios.is_empty()
-                && y.ratios.is_empty()
-                && a.affine()
-                && b.affine()
-                && (a.constant() || b.constant())
-        };
-        if pairs.iter().all(linear) {
-            let range = self.inner.dot(pairs.iter().map(|(x, y)| (&x.range, &y.range)));
-            let curvature = pairs.iter().fold(Curvature::Constant, |sum, (x, y)| {
-                sum.plus(x.view.curvature).plus(y.view.curvature)
-            });
-            let sign = self.sign(&range);
-            return self.entry(range, View::plain(curvature).settled(sign), smallvec![]);
-        }
-        let products: Vec<Self::Value> = pairs
-            .into_iter()
-            .map(|(x, y)| self.binary(Binary::Mul, x, y))
-            .collect();
-        self.sum(products.iter())
-    }
-
-    fn sum<'a>(&mut self, mut entries: impl Iterator<Item = &'a Self::Value>) -> Self::Value
-    where
-        Self::Value: 'a,
-    {
-        let Some(first) = entries.next() else {
-            return self.float(0.0);
-        };
-        entries.fold(first.clone(), |sum, x| self.binary(Binary::Add, &sum, x))
-    }
-
-    fn max(&mut self, entries: &[Self::Value]) -> Self::Value {
-        let ranges: Vec<A::Value> = entries.iter().map(|x| x.range.clone()).collect();
-        let range = self.inner.max(&ranges);
-        self.joint(entries, range)
-    }
-
-    fn log_sum_exp(&mut self, entries: &[Self::Value]) -> Self::Value {
-        let ranges: Vec<A::Value> = entries.iter().map(|x| x.range.clone()).collect();
-        let range = self.inner.log_sum_exp(&ranges);
-        self.joint(entries, range)
-    }
-
-    fn softmax(&mut self, entries: &[Self::Value], out: &mut [Self::Value]) {
-        let ranges: Vec<A::Value> = entries.iter().map(|x| x.range.clone()).collect();
-        let mut results = ranges.clone();
-        self.inner.softmax(&ranges, &mut results);
-        let all = entries
-            .iter()
-            .fold(Curvature::Constant, |all, x| all.plus(x.view.curvature));
-        let mut view = View::plain(Curvature::Unknown);
-        match all {
-            Curvature::Constant => view.curvature = all,
-            // log softmax_i = -logsumexp_j(x_j - x_i)
-            Curvature::Affine => view.log = Curvature::Concave,
-            Curvature::Convex | Curvature::Concave | Curvature::Unknown => {}
-        }
-        for (range, out) in results.into_iter().zip(out) {
-            let sign = self.sign(&range);
-            *out = self.entry(range, view.settled(sign), smallvec![]);
-        }
-    }
-
-    fn arg_max(&mut self, entries: &[Self::Value], out: &mut [Self::Value]) {
-        let ranges: Vec<A::Value> = entries.iter().map(|x| x.range.clone()).collect();
-        let mut results = ranges.clone();
-        self.inner.arg_max(&ranges, &mut results);
-        for (range, out) in results.into_iter().zip(out) {
-            *out = self.entry(range, View::plain(Curvature::Unknown), smallvec![]);
-        }
-    }
-
-    fn take_flags(&mut self) -> Flags {
-        self.inner.take_flags()
-    }
-}
-
-impl<A: RigorousArithmetic> CurvatureArithmetic<A> {
-    /// A convex function of several entries that grows with each of them.
-    fn joint(&mut self, entries: &[Curved<A::Value>], range: A::Value) -> Curved<A::Value> {
-        let sign = self.sign(&range);
-        let join = |view: &dyn Fn(&Curved<A::Value>) -> Option<View>| {
-            let mut all = Curvature::Constant;
-            for x in entries {
-                all = all.plus(view(x)?.curvature);
-            }
-            let joined = match all {
-                Curvature::Constant => Curvature::Constant,
-                Curvature::Affine | Curvature::Convex => Curvature::Convex,
-                Curvature::Concave | Curvature::Unknown => Curvature::Unknown,
-            };
-            Some(View::plain(joined).settled(sign))
-        };
-        let plain = join(&|x| Some(x.view));
-        let names = entries
-            .iter()
-            .find(|x| !x.ratios.is_empty())
-            .map(|x| x.ratios.clone());
-        let ratios = names
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|(t, _)| Some((t, join(&|x| x.over(t))?)))
-            .collect();
-        self.entry(range, plain.unwrap_or(View::plain(Curvature::Unknown)), ratios)
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod curvature;
 pub mod hessian;
+pub mod walk;
 
 use dashu_ratio::RBig;
 
@@ -20,7 +21,7 @@ use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
 use crate::graph::NodeId;
 use crate::graph::op::{Binary, Exponent, Input, Unary};
-use curvature::CurvatureArithmetic;
+use walk::CurvatureArithmetic;
 
 /// Names the rule that composes curvatures in certificates.
 pub const CONVEXITY: &str = "convexity";
