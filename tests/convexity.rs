@@ -187,6 +187,11 @@ const COMPOSED: &[(&str, &str, &str)] = &[
         "square of convex over concave",
     ),
     ("[1/4, 2]", "x[1] * exp(x[0]/x[1])", "perspective of exp"),
+    (
+        "[1/4, 2]",
+        "x[1] * mean(softplus(A @ (x / x[1])))",
+        "perspective through a matrix",
+    ),
     ("[1/4, 2]", "x[1] * log(x[1]/x[0])", "relative entropy"),
     (
         "[1/4, 2]",
@@ -460,6 +465,7 @@ fn the_kinds_that_follow_from_convexity() {
         // convex on both regions, not between them: the tangent at w fails
         ("-abs(x[0])", CONVEX, apart, false),
         ("relu(1 - abs(x[0] - 1/2))", CONVEX, apart, false),
+        ("1/x[0]^2", CONVEX, apart, false),
         // the gradient of g, the values of f
         (
             "abs(x[0])",
@@ -478,7 +484,7 @@ fn the_kinds_that_follow_from_convexity() {
 #[test]
 fn smooth_functions_by_their_hessian() {
     for (dimension, f, claim, region, expected) in [
-        // convex though no composition shows it: the Hessian is [[2, y], [y, 2 + x]] plus small terms
+        // the Hessian is [[2, c], [c, 2]]; then one that varies
         (2, "x[0]^2 + x[1]^2 + x[0]*x[1]", CONVEX, "[-1, 1]", true),
         (2, "x[0]^2 + x[1]^2 + 2.01*x[0]*x[1]", CONVEX, "[-1, 1]", false),
         (3, "sum(x^2) + x[0]*x[1]*x[2]/4", CONVEX, "[-1, 1]", true),
@@ -532,14 +538,15 @@ fn smooth_functions_by_their_hessian() {
         (1, "x[0]^2 + sin(x[0]) + 0*sqrt(x[0])", CONVEX, "[-1, 1]", false),
         // second derivative undefined at 0
         (1, "x[0]^2 + sin(x[0]) + x[0]^(3/2)", CONVEX, "[0, 1]", false),
-        // singular Hessians are left alone
+        // singular along (1, 1), exactly; and singular at a point, which is left alone
         (
             2,
             "(x[0] - x[1]) * (x[0] - x[1] + sin(x[0] - x[1]))",
             CONVEX,
             "[-1/2, 1/2]",
-            false,
+            true,
         ),
+        (1, "x[0] * tanh(x[0])^3", CONVEX, "[-1/2, 1/2]", false),
     ] {
         let (case, claim) = load(dimension, f, claim, &boxes(region));
         let found = rule(&case, &claim, 4_000);

@@ -2,8 +2,6 @@
 //! semidefinite at every point of it. The box is split until the enclosure of the Hessian over each part
 //! has positive pivots. Where the claim allows for it, `rho` times the identity is added first.
 
-use std::sync::Arc;
-
 use dashu_ratio::RBig;
 use rayon::prelude::*;
 
@@ -13,11 +11,11 @@ use crate::engine::enclose::values;
 use crate::engine::prove::tree::{Rule, Tree, middle};
 use crate::engine::prove::{Proof, allowed_boxes};
 use crate::eval::RigorousArithmetic;
+use crate::eval::float::FloatArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
 use crate::expr::MAX_TOTAL_ENTRIES;
 use crate::graph::op::{Binary, Exponent, Input, Unary};
-use crate::graph::{Graph, NodeId};
 
 /// Most parameters: boxes of more are too many.
 pub const MAX_DIMENSION: usize = 12;
@@ -36,99 +34,166 @@ pub enum Definiteness {
 /// Encloses the Hessian of a function over boxes.
 #[derive(Clone)]
 pub struct Hessian<A: RigorousArithmetic> {
-    /// the columns, then gradient and function, which must be defined and without jumps as well
-    evaluator: Evaluator<A>,
+    /// function and gradient, which must be defined and without jumps
+    smooth: Evaluator<A>,
+    /// the second derivative along [`FIRST`] and [`SECOND`]
+    form: Evaluator<A>,
+    /// the same in binary64, to choose directions with
+    rough: Evaluator<FloatArithmetic>,
     dimension: usize,
     /// added to the diagonal
     allowance: A::Value,
 }
 
+/// Stand for the two directions of a second derivative.
+const FIRST: Input = Input::V;
+const SECOND: Input = Input::Gradient(0);
+
 impl<A: RigorousArithmetic + Clone> Hessian<A> {
     /// Prepares a question; `None` where there are too many parameters or the graph is too large.
     pub fn new(claim: &Claim, question: &Question, mut arithmetic: A) -> Option<Self> {
         let dimension = claim.dimension;
-        if dimension > MAX_DIMENSION || claim.graph.entries() * (dimension + 1) > MAX_TOTAL_ENTRIES {
+        if dimension > MAX_DIMENSION || claim.graph.entries() > MAX_TOTAL_ENTRIES / 4 {
             return None;
         }
         let mut graph = claim.graph.clone();
         let gradient = graph.gradient(question.function, Input::W, dimension);
-        let mut roots: Vec<NodeId> = (0..dimension)
-            .map(|axis| {
-                let unit = unit(&mut graph, axis, dimension);
-                graph.jvp(gradient, Input::W, unit)
-            })
-            .collect();
-        roots.extend([gradient, question.function]);
+        let (first, second) = (graph.input(FIRST, dimension), graph.input(SECOND, dimension));
+        let once = graph.jvp(question.function, Input::W, first);
+        let form = graph.jvp(once, Input::W, second);
         Some(Hessian {
             allowance: arithmetic.rational(&question.allowance),
-            evaluator: Evaluator::new(&graph, &roots, arithmetic),
+            smooth: Evaluator::new(&graph, &[question.function, gradient], arithmetic.clone()),
+            form: Evaluator::new(&graph, &[form], arithmetic),
+            rough: Evaluator::new(&graph, &[form], FloatArithmetic),
             dimension,
         })
     }
 
     /// Scalar operations for one box, roughly.
     pub fn operations(&self) -> u64 {
-        self.evaluator.operations() + (self.dimension as u64).pow(3)
+        let dimension = self.dimension as u64;
+        self.smooth.operations() + dimension * (dimension + 1) * self.form.operations() + dimension.pow(3)
     }
 
-    /// What the Hessian, with the allowance, is over a box.
+    /// What the Hessian `H`, with the allowance, is over a box.
+    ///
+    /// For an invertible matrix `R`, `H` is positive definite exactly if `R H R^T` is, whose entries are the second
+    /// derivatives along two rows of `R`. With `R` the inverse of the triangular factor of `H` in the middle, it
+    /// is nearly diagonal there; nothing rests on how near.
     ///
     /// Gaussian elimination in enclosures, without exchanges: whatever symmetric matrix the enclosure
     /// holds, its own pivots lie in those of the elimination, and it is positive definite exactly if
     /// they are all positive (Sylvester). A row and column of exact zeros is left out.
     pub fn over(&mut self, ranges: &[Interval]) -> Definiteness {
-        let inputs = values(ranges, self.evaluator.arithmetic());
-        let flags = self.evaluator.run(&[(Input::W, &inputs)]);
+        let inputs = values(ranges, self.form.arithmetic());
+        let flags = self.smooth.run(&[(Input::W, &inputs)]);
         if !(flags.defined && flags.continuous) {
             return Definiteness::Unknown;
         }
+        let directions: Vec<Vec<A::Value>> = self
+            .directions(ranges)
+            .iter()
+            .map(|row| row.iter().map(|&x| self.form.arithmetic().float(x)).collect())
+            .collect();
         // the lower triangle
-        let mut rows: Vec<Vec<A::Value>> = (0..self.dimension)
+        let mut rows: Vec<Vec<A::Value>> = Vec::new();
+        for (number, first) in directions.iter().enumerate() {
+            let mut row = Vec::new();
+            for second in &directions[..=number] {
+                let flags = self
+                    .form
+                    .run(&[(Input::W, &inputs), (FIRST, first), (SECOND, second)]);
+                if !(flags.defined && flags.continuous) {
+                    return Definiteness::Unknown;
+                }
+                let entry = self.form.root(0)[0].clone();
+                let arithmetic = self.form.arithmetic();
+                let product = arithmetic.dot(first.iter().zip(second));
+                let allowed = arithmetic.binary(Binary::Mul, &self.allowance, &product);
+                row.push(arithmetic.binary(Binary::Add, &entry, &allowed));
+            }
+            rows.push(row);
+        }
+        eliminate(rows, self.form.arithmetic())
+    }
+
+    /// The rows of `R`, a lower triangular matrix with ones on its diagonal: the inverse of `L` for `H = L D L^T`
+    /// in the middle of the box, in binary64; those of the identity where that has no finite entries.
+    fn directions(&mut self, ranges: &[Interval]) -> Vec<Vec<f64>> {
+        let dimension = self.dimension;
+        let center: Vec<f64> = ranges.iter().map(|range| range.midpoint()).collect();
+        let identity: Vec<Vec<f64>> = (0..dimension)
             .map(|row| {
-                (0..=row)
-                    .map(|column| self.evaluator.root(column)[row].clone())
+                (0..dimension)
+                    .map(|column| f64::from(u8::from(row == column)))
                     .collect()
             })
             .collect();
-        let arithmetic = self.evaluator.arithmetic();
-        for (k, row) in rows.iter_mut().enumerate() {
-            row[k] = arithmetic.binary(Binary::Add, &row[k], &self.allowance);
+        // rows of R H, then of R, are made by the same elimination
+        let (mut form, mut inverse) = (identity.clone(), identity.clone());
+        for row in 0..dimension {
+            for column in 0..dimension {
+                self.rough.run(&[
+                    (Input::W, &center),
+                    (FIRST, &identity[row]),
+                    (SECOND, &identity[column]),
+                ]);
+                form[row][column] = self.rough.root(0)[0];
+            }
         }
-        let square = Unary::Pow(Exponent { num: 2, den: 1 });
-        for k in 0..self.dimension {
-            let pivot = rows[k][k].clone();
-            let mirrored = arithmetic.unary(Unary::Neg, &pivot);
-            if !arithmetic.below(&mirrored, &RBig::ZERO) {
-                if arithmetic.below(&pivot, &RBig::ZERO) {
-                    return Definiteness::Not;
-                }
-                if (k..self.dimension).all(|row| is_zero(arithmetic, &rows[row][k])) {
+        for pivot in 0..dimension {
+            for row in pivot + 1..dimension {
+                let factor = form[row][pivot] / form[pivot][pivot];
+                if factor == 0.0 || !factor.is_finite() {
                     continue;
                 }
-                return Definiteness::Unknown;
-            }
-            let column: Vec<A::Value> = (k + 1..self.dimension).map(|row| rows[row][k].clone()).collect();
-            for (i, x) in column.iter().enumerate() {
-                for (j, y) in column[..=i].iter().enumerate() {
-                    let product = if i == j {
-                        arithmetic.unary(square, x)
-                    } else {
-                        arithmetic.binary(Binary::Mul, x, y)
-                    };
-                    let share = arithmetic.binary(Binary::Div, &product, &pivot);
-                    let entry = &mut rows[k + 1 + i][k + 1 + j];
-                    *entry = arithmetic.binary(Binary::Sub, entry, &share);
+                for matrix in [&mut form, &mut inverse] {
+                    let (above, below) = matrix.split_at_mut(row);
+                    for (x, y) in below[0].iter_mut().zip(&above[pivot]) {
+                        *x -= factor * y;
+                    }
                 }
             }
         }
-        Definiteness::Positive
+        if inverse.iter().flatten().all(|x| x.is_finite()) {
+            inverse
+        } else {
+            identity
+        }
     }
 }
 
-/// A unit vector.
-fn unit(graph: &mut Graph, axis: usize, dimension: usize) -> NodeId {
-    let entries: Vec<RBig> = (0..dimension).map(|i| RBig::from(i32::from(i == axis))).collect();
-    graph.exact(Arc::from(entries), &[dimension])
+/// Whether the symmetric matrices with these enclosures of their lower triangles are positive semidefinite.
+fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> Definiteness {
+    let square = Unary::Pow(Exponent { num: 2, den: 1 });
+    for k in 0..rows.len() {
+        let pivot = rows[k][k].clone();
+        let mirrored = arithmetic.unary(Unary::Neg, &pivot);
+        if !arithmetic.below(&mirrored, &RBig::ZERO) {
+            if arithmetic.below(&pivot, &RBig::ZERO) {
+                return Definiteness::Not;
+            }
+            if rows[k..].iter().all(|row| is_zero(arithmetic, &row[k])) {
+                continue;
+            }
+            return Definiteness::Unknown;
+        }
+        let column: Vec<A::Value> = rows[k + 1..].iter().map(|row| row[k].clone()).collect();
+        for (i, x) in column.iter().enumerate() {
+            for (j, y) in column[..=i].iter().enumerate() {
+                let product = if i == j {
+                    arithmetic.unary(square, x)
+                } else {
+                    arithmetic.binary(Binary::Mul, x, y)
+                };
+                let share = arithmetic.binary(Binary::Div, &product, &pivot);
+                let entry = &mut rows[k + 1 + i][k + 1 + j];
+                *entry = arithmetic.binary(Binary::Sub, entry, &share);
+            }
+        }
+    }
+    Definiteness::Positive
 }
 
 fn is_zero<A: RigorousArithmetic>(arithmetic: &mut A, x: &A::Value) -> bool {
