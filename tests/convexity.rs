@@ -724,7 +724,7 @@ fn proved_random_compositions_are_convex() {
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(4_000);
-    let (mut proved, mut kinked, mut curved) = (0, 0, 0);
+    let (mut proved, mut kinked, mut curved, mut smooth) = (0, 0, 0, 0);
     for _ in 0..rounds {
         let depth = rng.random_range(1..=4);
         let f = format!("{} + 0*sum(x)", draw(&mut rng, depth));
@@ -780,10 +780,14 @@ fn proved_random_compositions_are_convex() {
         let kinks = ["relu", "abs", "max", "min"];
         kinked += u32::from(kinks.iter().any(|kink| f.contains(kink)));
         curved += u32::from(largest > 1e-3);
+        smooth += u32::from(proof.rule == HESSIAN);
     }
     assert!(
-        proved > rounds / 8 && kinked as u64 > rounds / 40 && curved as u64 > rounds / 12,
-        "{proved} of {rounds} proved, {kinked} with kinks, {curved} curved"
+        proved > rounds / 8
+            && kinked as u64 > rounds / 40
+            && curved as u64 > rounds / 12
+            && smooth as u64 > rounds / 200,
+        "{proved} of {rounds} proved, {kinked} with kinks, {curved} curved, {smooth} by their Hessian"
     );
 }
 

@@ -27,8 +27,8 @@ use walk::CurvatureArithmetic;
 pub const CONVEXITY: &str = "convexity";
 /// Names the rule of positive definite Hessians in certificates.
 pub const HESSIAN: &str = "interval Hessian";
-/// Scalar operations beyond which curvatures are not looked for; each costs some twenty of an enclosure.
-const MAX_OPERATIONS: u64 = MAX_WORK / 20;
+/// Scalar operations beyond which curvatures are not looked for: a minute of the checker arithmetic.
+const MAX_OPERATIONS: u64 = MAX_WORK / 5;
 
 /// A function whose convexity on a box proves the claim.
 #[derive(Clone, Debug)]
