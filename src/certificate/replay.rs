@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use crate::claim::Claim;
 use crate::engine::enclose::{Slack, root_box};
 use crate::engine::prove::allowed_boxes;
-use crate::engine::prove::convexity::hessian::{Definiteness, Hessian};
+use crate::engine::prove::convexity::hessian::Hessian;
 use crate::engine::prove::convexity::{self, Question};
 use crate::engine::prove::tree::{MAX_TEXT, Rule, middle};
 use crate::eval::checker::{CheckerArithmetic, Enclosure};
@@ -195,7 +195,7 @@ trait Judge: Clone + Send + Sync {
 impl Judge for Hessian<CheckerArithmetic> {
     fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
         let ranges: Vec<Interval> = ranges.iter().map(|&[lo, hi]| Interval::new(lo, hi)).collect();
-        letter == Rule::Hessian.letter() && self.over(&ranges) == Definiteness::Positive
+        letter == Rule::Hessian.letter() && self.is_positive(&ranges)
     }
 }
 

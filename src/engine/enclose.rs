@@ -173,7 +173,7 @@ pub fn common_box<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: 
     Some(at_w.iter().zip(&at_v).map(around).collect())
 }
 
-/// [`hull`] where its bounds are defined and it is bounded in binary64.
+/// A box that contains the set, where its bounds are defined and it is bounded in binary64.
 pub fn bounded_hull<A: RigorousArithmetic + Clone>(
     graph: &Graph,
     set: Set,

@@ -17,19 +17,10 @@ use crate::eval::tensor::Evaluator;
 use crate::expr::MAX_TOTAL_ENTRIES;
 use crate::graph::op::{Binary, Exponent, Input, Unary};
 
+/// Pivots in binary64 that are no further below 0 may be rounding.
+const NEGLIGIBLE: f64 = 1e-9;
 /// Most parameters: boxes of more are too many.
 pub const MAX_DIMENSION: usize = 12;
-
-/// What the Hessian is over a box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Definiteness {
-    /// positive semidefinite at every point, where the function is twice continuously differentiable
-    Positive,
-    /// nowhere positive semidefinite
-    Not,
-    /// neither is known
-    Unknown,
-}
 
 /// Encloses the Hessian of a function over boxes.
 #[derive(Clone)]
@@ -43,6 +34,8 @@ pub struct Hessian<A: RigorousArithmetic> {
     dimension: usize,
     /// added to the diagonal
     allowance: A::Value,
+    /// the same in binary64
+    rough_allowance: f64,
 }
 
 /// Stand for the two directions of a second derivative.
@@ -63,6 +56,7 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
         let form = graph.jvp(once, Input::W, second);
         Some(Hessian {
             allowance: arithmetic.rational(&question.allowance),
+            rough_allowance: question.allowance.to_f64().value(),
             smooth: Evaluator::new(&graph, &[question.function, gradient], arithmetic.clone()),
             form: Evaluator::new(&graph, &[form], arithmetic),
             rough: Evaluator::new(&graph, &[form], FloatArithmetic),
@@ -76,7 +70,8 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
         self.smooth.operations() + dimension * (dimension + 1) * self.form.operations() + dimension.pow(3)
     }
 
-    /// What the Hessian `H`, with the allowance, is over a box.
+    /// Whether the function is smooth all over a box and its Hessian `H`, with the allowance, positive
+    /// semidefinite there.
     ///
     /// For an invertible matrix `R`, `H` is positive definite exactly if `R H R^T` is, whose entries are the second
     /// derivatives along two rows of `R`. With `R` the inverse of the triangular factor of `H` in the middle, it
@@ -85,14 +80,14 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
     /// Gaussian elimination in enclosures, without exchanges: whatever symmetric matrix the enclosure
     /// holds, its own pivots lie in those of the elimination, and it is positive definite exactly if
     /// they are all positive (Sylvester). A row and column of exact zeros is left out.
-    pub fn over(&mut self, ranges: &[Interval]) -> Definiteness {
+    pub fn is_positive(&mut self, ranges: &[Interval]) -> bool {
         let inputs = values(ranges, self.form.arithmetic());
         let flags = self.smooth.run(&[(Input::W, &inputs)]);
         if !(flags.defined && flags.continuous) {
-            return Definiteness::Unknown;
+            return false;
         }
-        let directions: Vec<Vec<A::Value>> = self
-            .directions(ranges)
+        let (directions, _) = self.directions(ranges);
+        let directions: Vec<Vec<A::Value>> = directions
             .iter()
             .map(|row| row.iter().map(|&x| self.form.arithmetic().float(x)).collect())
             .collect();
@@ -105,7 +100,7 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
                     .form
                     .run(&[(Input::W, &inputs), (FIRST, first), (SECOND, second)]);
                 if !(flags.defined && flags.continuous) {
-                    return Definiteness::Unknown;
+                    return false;
                 }
                 let entry = self.form.root(0)[0].clone();
                 let arithmetic = self.form.arithmetic();
@@ -118,9 +113,16 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
         eliminate(rows, self.form.arithmetic())
     }
 
+    /// Whether the Hessian in the middle of the box, with the allowance, has a negative pivot in binary64: then it
+    /// is hardly positive semidefinite there, and no splitting will help.
+    fn fails_in_the_middle(&mut self, ranges: &[Interval]) -> bool {
+        self.directions(ranges).1
+    }
+
     /// The rows of `R`, a lower triangular matrix with ones on its diagonal: the inverse of `L` for `H = L D L^T`
-    /// in the middle of the box, in binary64; those of the identity where that has no finite entries.
-    fn directions(&mut self, ranges: &[Interval]) -> Vec<Vec<f64>> {
+    /// in the middle of the box, in binary64; those of the identity where that has no finite entries. And whether
+    /// a pivot is negative.
+    fn directions(&mut self, ranges: &[Interval]) -> (Vec<Vec<f64>>, bool) {
         let dimension = self.dimension;
         let center: Vec<f64> = ranges.iter().map(|range| range.midpoint()).collect();
         let identity: Vec<Vec<f64>> = (0..dimension)
@@ -141,8 +143,11 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
                 ]);
                 form[row][column] = self.rough.root(0)[0];
             }
+            form[row][row] += self.rough_allowance;
         }
+        let mut negative = false;
         for pivot in 0..dimension {
+            negative |= form[pivot][pivot] < -NEGLIGIBLE;
             for row in pivot + 1..dimension {
                 let factor = form[row][pivot] / form[pivot][pivot];
                 if factor == 0.0 || !factor.is_finite() {
@@ -157,27 +162,24 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
             }
         }
         if inverse.iter().flatten().all(|x| x.is_finite()) {
-            inverse
+            (inverse, negative)
         } else {
-            identity
+            (identity, negative)
         }
     }
 }
 
 /// Whether the symmetric matrices with these enclosures of their lower triangles are positive semidefinite.
-fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> Definiteness {
+fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> bool {
     let square = Unary::Pow(Exponent { num: 2, den: 1 });
     for k in 0..rows.len() {
         let pivot = rows[k][k].clone();
         let mirrored = arithmetic.unary(Unary::Neg, &pivot);
         if !arithmetic.below(&mirrored, &RBig::ZERO) {
-            if arithmetic.below(&pivot, &RBig::ZERO) {
-                return Definiteness::Not;
-            }
             if rows[k..].iter().all(|row| is_zero(arithmetic, &row[k])) {
                 continue;
             }
-            return Definiteness::Unknown;
+            return false;
         }
         let column: Vec<A::Value> = rows[k + 1..].iter().map(|row| row[k].clone()).collect();
         for (i, x) in column.iter().enumerate() {
@@ -193,7 +195,7 @@ fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &m
             }
         }
     }
-    Definiteness::Positive
+    true
 }
 
 fn is_zero<A: RigorousArithmetic>(arithmetic: &mut A, x: &A::Value) -> bool {
@@ -214,50 +216,34 @@ pub fn prove(claim: &Claim, question: &Question, max_boxes: u64) -> Option<Proof
         if boxes > budget {
             return None;
         }
-        let outcomes: Vec<Definiteness> = level
+        let settled: Vec<Option<bool>> = level
             .par_iter()
             .map_init(
                 || hessian.clone(),
-                |hessian, (_, ranges)| examine(hessian, ranges),
+                |hessian, (_, ranges)| {
+                    let positive = hessian.is_positive(ranges);
+                    (positive || !hessian.fails_in_the_middle(ranges)).then_some(positive)
+                },
             )
             .collect();
         let mut next = Vec::new();
-        for ((node, ranges), outcome) in level.into_iter().zip(outcomes) {
-            match outcome {
-                Definiteness::Positive => tree.settle(node, Rule::Hessian),
-                Definiteness::Not => return None,
-                Definiteness::Unknown => {
-                    let (coordinate, cut) = widest(&ranges)?;
-                    let lower = tree.split(node, coordinate);
-                    let (mut below, mut above) = (ranges.clone(), ranges);
-                    below[coordinate].hi = cut;
-                    above[coordinate].lo = cut;
-                    next.extend([(lower, below), (lower + 1, above)]);
-                }
+        for ((node, ranges), settled) in level.into_iter().zip(settled) {
+            if settled? {
+                tree.settle(node, Rule::Hessian);
+                continue;
             }
+            let (coordinate, cut) = widest(&ranges)?;
+            let lower = tree.split(node, coordinate);
+            let (mut below, mut above) = (ranges.clone(), ranges);
+            below[coordinate].hi = cut;
+            above[coordinate].lo = cut;
+            next.extend([(lower, below), (lower + 1, above)]);
         }
         if next.is_empty() {
             return Some(Proof::settled_by(HESSIAN, boxes, depth, tree.text()?));
         }
         level = next;
         depth += 1;
-    }
-}
-
-/// The Hessian over a box; `Not` where it is not positive semidefinite in its middle.
-fn examine(hessian: &mut Hessian<IntervalArithmetic>, ranges: &[Interval]) -> Definiteness {
-    match hessian.over(ranges) {
-        Definiteness::Unknown => {
-            let center: Vec<Interval> = ranges
-                .iter()
-                .map(|range| Interval::point(range.midpoint()))
-                .collect();
-            match hessian.over(&center) {
-                Definiteness::Not => Definiteness::Not,
-                Definiteness::Positive | Definiteness::Unknown => Definiteness::Unknown,
-            }
-        }
-        known => known,
     }
 }
 
