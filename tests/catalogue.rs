@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use proxycert::case::Case;
 use proxycert::certificate::Certificate;
+use proxycert::certificate::replay::{replay_convexity, replay_hessian};
 use proxycert::claim::Claim;
+use proxycert::engine::prove::convexity;
 use proxycert::engine::{self, Findings, Options, Silent, Verdict};
 use serde_json::Value;
 
@@ -129,6 +131,19 @@ fn no_seed_refutes_a_true_claim() {
                 findings.reason
             );
         }
+    }
+}
+
+/// A sample refutes most false claims before the prover sees them: the rules that need no boxes of pairs are
+/// tried on them here.
+#[test]
+fn no_false_claim_follows_from_convexity() {
+    for (name, _) in truths().into_iter().filter(|(_, truth)| !truth) {
+        let (case, claim) = load(&name);
+        let options = Options::of(&case.check, &claim);
+        assert!(convexity::prove(&claim, &options).is_none(), "{name}");
+        assert!(replay_convexity(&claim).is_err(), "{name}");
+        assert!(replay_hessian(&claim, "h").is_err(), "{name}");
     }
 }
 

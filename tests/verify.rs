@@ -28,14 +28,20 @@ fn certify(case: &Case, claim: &Claim) -> Certificate {
     Certificate::new(case, claim, options, findings, 0.5)
 }
 
-/// One certificate of each verdict that this part of the program gives.
+/// One certificate of each verdict that this part of the program gives, two of `proved`.
 fn specimens() -> Vec<(Case, Claim, Certificate)> {
     let boxed = r#"{"w": {"box": [-2, 2]}, "v": {"box": [-2, 2]}}"#;
     [
         (r#"{"inequality": "f(w) >= 0"}"#, boxed, Verdict::Refuted),
         // |grad f|^2 = (2x - 1/10)^2 + (2y)^2 <= 4.1^2 + 4^2 < 36
         (r#"{"lipschitz": {"f": "f", "G": 6}}"#, boxed, Verdict::Proved),
-        (r#"{"convex": {"f": "f"}}"#, boxed, Verdict::Supported),
+        // the same as convexity, in words that no rule knows
+        (
+            r#"{"inequality": "dot(grad(f)(w), w - v) >= f(w) - f(v)"}"#,
+            boxed,
+            Verdict::Supported,
+        ),
+        (r#"{"convex": {"f": "f"}}"#, boxed, Verdict::Proved),
     ]
     .into_iter()
     .map(|(text, region, verdict)| {

@@ -1,7 +1,7 @@
-//! Replay of proofs in the checker arithmetic; here that of a tree of boxes over the region.
+//! Replay of proofs in the checker arithmetic.
 //!
-//! Nothing is taken from the certificate but the tree: slack, gradient and region come from the case,
-//! and the root box is computed here. A split replaces a box by two that cover it, so that the leaves
+//! Nothing is taken from the certificate but the rule and the tree: slack, gradient and region come from
+//! the case, and the root box is computed here. A split replaces a box by two that cover it, so that the leaves
 //! of a complete walk cover the root; each leaf is bounded by the rule that its letter names.
 
 pub mod lifting;
@@ -11,9 +11,12 @@ use rayon::prelude::*;
 
 use crate::claim::Claim;
 use crate::engine::enclose::{Slack, root_box};
-use crate::engine::prove::tree::{MAX_TEXT, middle};
+use crate::engine::prove::convexity::hessian::Hessian;
+use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question};
+use crate::engine::prove::tree::{MAX_TEXT, Rule, middle};
 use crate::engine::prove::{self, Proof, RULE, allowed_boxes};
 use crate::eval::checker::{CheckerArithmetic, Enclosure};
+use crate::eval::interval::Interval;
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Arithmetic, RigorousArithmetic};
 use crate::graph::op::{Binary, Input};
@@ -40,29 +43,68 @@ type Ranges = Vec<[f64; 2]>;
 pub fn replay(claim: &Claim, proof: &Proof) -> Result<Replayed, String> {
     match (proof.rule.as_str(), &proof.lifting) {
         (RULE, None) => replay_tree(claim, &proof.tree),
+        (HESSIAN, None) => replay_hessian(claim, &proof.tree),
+        (CONVEXITY, None) if proof.tree.is_empty() => replay_convexity(claim),
         (prove::lifting::RULE, Some(parts)) if proof.tree.is_empty() => lifting::replay(claim, parts),
-        (RULE | prove::lifting::RULE, _) => Err("its proof and the rule it names do not fit".to_owned()),
+        (RULE | HESSIAN | CONVEXITY | prove::lifting::RULE, _) => {
+            Err("its proof and the rule it names do not fit".to_owned())
+        }
         (other, _) => Err(format!(
             "it rests on a rule that this program does not know: {other:?}"
         )),
     }
 }
 
-/// Replays a tree of boxes over the region.
+/// Replays a tree of boxes of the coordinates that vary.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the tree.
 pub fn replay_tree(claim: &Claim, tree: &str) -> Result<Replayed, String> {
-    if tree.len() > MAX_TEXT {
-        return Err("the proof tree is too long".to_owned());
-    }
     let Some(root) = root_box(claim, CheckerArithmetic::new()) else {
         return Err("the region has no bounded hull".to_owned());
     };
-    let judge = Judge::new(claim);
+    let judge = SlackJudge::new(claim);
+    let operations = judge.operations();
+    follow(tree, &root, judge, operations)
+}
+
+/// Redoes a proof by the composition of curvatures, which needs no tree.
+///
+/// # Errors
+/// A sentence that says why the claim does not follow.
+pub fn replay_convexity(claim: &Claim) -> Result<Replayed, String> {
+    let question = convexity_question(claim)?;
+    if !convexity::composed(claim, &question, CheckerArithmetic::new()) {
+        return Err("the rules of composition do not show the function to be convex".to_owned());
+    }
+    Ok(Replayed { boxes: 1, depth: 0 })
+}
+
+/// Replays a tree of boxes of one point, on each of which the Hessian is positive semidefinite.
+///
+/// # Errors
+/// A sentence that says what is wrong with the tree, or why the claim does not follow.
+pub fn replay_hessian(claim: &Claim, tree: &str) -> Result<Replayed, String> {
+    let question = convexity_question(claim)?;
+    let judge = Hessian::new(claim, &question, CheckerArithmetic::new())
+        .ok_or("the claim is too large for the rule of the Hessian")?;
+    let operations = judge.operations();
+    follow(tree, &question.ranges, judge, operations)
+}
+
+fn convexity_question(claim: &Claim) -> Result<Question, String> {
+    convexity::question(claim, CheckerArithmetic::new())
+        .ok_or_else(|| "the claim does not follow from the convexity of a function".to_owned())
+}
+
+/// Walks a tree from its root box; every leaf must be settled by the rule that its letter names.
+fn follow<J: Judge>(tree: &str, root: &[Interval], judge: J, operations: u64) -> Result<Replayed, String> {
+    if tree.len() > MAX_TEXT {
+        return Err("the proof tree is too long".to_owned());
+    }
     // each box is a letter or a number and a stroke
     let boxes = tree.bytes().filter(|byte| !byte.is_ascii_digit()).count() as u64;
-    if boxes > allowed_boxes(judge.operations(), root.len()).max(1) {
+    if boxes > allowed_boxes(operations, root.len()).max(1) {
         return Err("the proof tree has more boxes than the prover ever makes".to_owned());
     }
     let mut walk = Walk::new(tree, root.iter().map(|range| [range.lo, range.hi]).collect());
@@ -171,8 +213,21 @@ impl Walk<'_> {
 }
 
 /// Decides whether a rule settles a box.
+trait Judge: Clone + Send + Sync {
+    /// Whether the rule with this letter settles the box.
+    fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool;
+}
+
+impl Judge for Hessian<CheckerArithmetic> {
+    fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
+        let ranges: Vec<Interval> = ranges.iter().map(|&[lo, hi]| Interval::new(lo, hi)).collect();
+        letter == Rule::Hessian.letter() && self.is_positive(&ranges)
+    }
+}
+
+/// Bounds the slack over boxes.
 #[derive(Clone)]
-struct Judge {
+struct SlackJudge {
     inputs: Vec<Input>,
     dimension: usize,
     floor: RBig,
@@ -183,8 +238,8 @@ struct Judge {
     memberships: usize,
 }
 
-impl Judge {
-    fn new(claim: &Claim) -> Judge {
+impl SlackJudge {
+    fn new(claim: &Claim) -> SlackJudge {
         let mut graph = claim.graph.clone();
         let inputs: Vec<Input> = claim.region.free().iter().map(|(input, _)| *input).collect();
         let gradients: Vec<_> = inputs
@@ -192,7 +247,7 @@ impl Judge {
             .map(|&input| graph.gradient(claim.slack, input, claim.dimension))
             .collect();
         let arithmetic = CheckerArithmetic::new;
-        Judge {
+        SlackJudge {
             inputs,
             dimension: claim.dimension,
             floor: -claim.tolerance.clone(),
@@ -206,49 +261,6 @@ impl Judge {
 
     fn operations(&self) -> u64 {
         3 * self.slack.operations() + 2 * self.gradient.operations()
-    }
-
-    fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
-        let cell: Vec<Enclosure> = ranges
-            .iter()
-            .map(|range| self.between(range[0], range[1]))
-            .collect();
-        if letter == 'd' {
-            let inputs = sides(&self.inputs, &cell, self.dimension);
-            let flags = self.membership.run(&inputs);
-            let mut entries = (0..self.memberships).flat_map(|number| self.membership.root(number));
-            return flags.defined && entries.any(Enclosure::is_negative);
-        }
-        let natural = self.slack.over(&sides(&self.inputs, &cell, self.dimension));
-        if letter == 'n' {
-            return natural.flags.defined && natural.slack.at_least(&self.floor);
-        }
-        // the other rules rest on derivatives
-        if !(natural.flags.defined && natural.flags.continuous) {
-            return false;
-        }
-        let Some(slopes) = self.slopes(&cell) else {
-            return false;
-        };
-        match letter {
-            'm' => self.mean_value(ranges, &cell, &slopes),
-            't' | 'u' => {
-                let face = self.face(ranges, &slopes);
-                let cell: Vec<Enclosure> = face
-                    .iter()
-                    .map(|range| self.between(range[0], range[1]))
-                    .collect();
-                if letter == 't' {
-                    let natural = self.slack.over(&sides(&self.inputs, &cell, self.dimension));
-                    return natural.flags.defined && natural.slack.at_least(&self.floor);
-                }
-                match self.slopes(&cell) {
-                    Some(slopes) => self.mean_value(&face, &cell, &slopes),
-                    None => false,
-                }
-            }
-            _ => false,
-        }
     }
 
     fn between(&mut self, lo: f64, hi: f64) -> Enclosure {
@@ -291,6 +303,51 @@ impl Judge {
             sum = self.arithmetic.binary(Binary::Add, &sum, &product);
         }
         central.flags.defined && self.arithmetic.at_least(&sum, &self.floor)
+    }
+}
+
+impl Judge for SlackJudge {
+    fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
+        let cell: Vec<Enclosure> = ranges
+            .iter()
+            .map(|range| self.between(range[0], range[1]))
+            .collect();
+        if letter == 'd' {
+            let inputs = sides(&self.inputs, &cell, self.dimension);
+            let flags = self.membership.run(&inputs);
+            let mut entries = (0..self.memberships).flat_map(|number| self.membership.root(number));
+            return flags.defined && entries.any(Enclosure::is_negative);
+        }
+        let natural = self.slack.over(&sides(&self.inputs, &cell, self.dimension));
+        if letter == 'n' {
+            return natural.flags.defined && natural.slack.at_least(&self.floor);
+        }
+        // the other rules rest on derivatives
+        if !(natural.flags.defined && natural.flags.continuous) {
+            return false;
+        }
+        let Some(slopes) = self.slopes(&cell) else {
+            return false;
+        };
+        match letter {
+            'm' => self.mean_value(ranges, &cell, &slopes),
+            't' | 'u' => {
+                let face = self.face(ranges, &slopes);
+                let cell: Vec<Enclosure> = face
+                    .iter()
+                    .map(|range| self.between(range[0], range[1]))
+                    .collect();
+                if letter == 't' {
+                    let natural = self.slack.over(&sides(&self.inputs, &cell, self.dimension));
+                    return natural.flags.defined && natural.slack.at_least(&self.floor);
+                }
+                match self.slopes(&cell) {
+                    Some(slopes) => self.mean_value(&face, &cell, &slopes),
+                    None => false,
+                }
+            }
+            _ => false,
+        }
     }
 }
 

@@ -186,8 +186,8 @@ fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refu
         return refuse("its proof has more boxes than `options.max_boxes`");
     }
     Ok(format!(
-        "the proof was replayed in multiprecision: {} boxes, at most {} splits deep",
-        replayed.boxes, replayed.depth
+        "the proof by {} was replayed in multiprecision: {} boxes, at most {} splits deep",
+        proof.rule, replayed.boxes, replayed.depth
     ))
 }
 

@@ -5,6 +5,7 @@
 //! and with the gradient as an input that Burn's autodiff supplies (what is sampled; the two are held
 //! against each other in every certificate).
 
+pub mod convexity;
 pub mod kinds;
 pub mod region;
 mod sets;
@@ -21,6 +22,7 @@ use crate::expr::elaborate::too_large;
 use crate::expr::{Context, ExprError, Gradients, MAX_TOTAL_ENTRIES, Scope};
 use crate::graph::op::Input;
 use crate::graph::{GradientRequest, Graph, NodeId};
+use convexity::Convexity;
 use region::{Region, Set};
 
 /// A claim, ready for the engines.
@@ -35,6 +37,8 @@ pub struct Claim {
     pub slack: NodeId,
     /// left and right side of the inequality
     pub sides: kinds::Sides,
+    /// the function whose convexity proves the claim, where there is one
+    pub convexity: Option<Convexity>,
     /// values that must exist for the claim to make sense: `f` wherever its gradient is taken
     pub prerequisites: Vec<NodeId>,
     /// slack in terms of gradients that an outside engine supplies
@@ -187,6 +191,7 @@ impl Claim {
                 .any(|node| depends[node.index()])
         };
         let region = sets::region(case, &mut scope, &blocks, speaks_of_v)?;
+        let convexity = convexity::convexity(case, &mut scope)?;
         let mut claim = Claim {
             requests: scope.requests.clone(),
             graph: scope.graph,
@@ -194,6 +199,7 @@ impl Claim {
             blocks,
             slack,
             sides,
+            convexity,
             prerequisites,
             reference_slack,
             functions,

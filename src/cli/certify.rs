@@ -10,6 +10,7 @@ use super::{CaseFile, engine_error, load};
 use crate::case::Case;
 use crate::certificate::Certificate;
 use crate::claim::Claim;
+use crate::engine::prove::convexity::CONVEXITY;
 use crate::engine::{self, Options, Verdict};
 use crate::error::Error;
 
@@ -127,10 +128,12 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
             sampling.count, minimum.slack, share.confidence, share.at_most
         ));
     }
-    if let Some(proof) = &certificate.evidence.proof {
+    if let Some(proof) = &certificate.evidence.proof
+        && proof.rule != CONVEXITY
+    {
         printer.note(&format!(
-            "  settled   {:.6} of the box around the region, with {} boxes, at most {} splits deep",
-            proof.settled, proof.boxes, proof.depth
+            "  settled   {:.6} of the box around the region, by {}, with {} boxes, at most {} splits deep",
+            proof.settled, proof.rule, proof.boxes, proof.depth
         ));
     }
     if let Some(search) = &certificate.evidence.search

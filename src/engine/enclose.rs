@@ -158,16 +158,50 @@ impl<'a, A: RigorousArithmetic + Clone> Encloser<'a, A> {
 pub fn root_box<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A) -> Option<Vec<Interval>> {
     let mut ranges = Vec::new();
     for (_, set) in claim.region.free() {
-        let (sides, defined) = hull(&claim.graph, set, &mut arithmetic);
-        for side in sides {
-            let (lo, hi) = arithmetic.ends(&side);
-            if !(defined && lo.is_finite() && hi.is_finite() && lo <= hi) {
-                return None;
-            }
-            ranges.push(Interval::new(lo, hi));
-        }
+        let sides = bounded_hull(&claim.graph, set, &mut arithmetic)?;
+        ranges.extend(sides.iter().map(|side| outward(side, &arithmetic)));
     }
     Some(ranges)
+}
+
+/// The smallest box with binary64 ends around both points' sets, the one of `w` and the one of `v`, in
+/// the space of parameters; `None` as for [`root_box`], or where the claim does not speak of `v`.
+pub fn common_box<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A) -> Option<Vec<Interval>> {
+    let at_w = bounded_hull(&claim.graph, claim.region.w, &mut arithmetic)?;
+    let at_v = bounded_hull(&claim.graph, claim.region.v?, &mut arithmetic)?;
+    let around = |(x, y)| outward(&arithmetic.hull(x, y), &arithmetic);
+    Some(at_w.iter().zip(&at_v).map(around).collect())
+}
+
+/// A box that contains the set, where its bounds are defined and it is bounded in binary64.
+pub fn bounded_hull<A: RigorousArithmetic + Clone>(
+    graph: &Graph,
+    set: Set,
+    arithmetic: &mut A,
+) -> Option<Vec<A::Value>> {
+    let (sides, defined) = hull(graph, set, arithmetic);
+    let bounded = sides.iter().all(|side| {
+        let (lo, hi) = arithmetic.ends(side);
+        lo.is_finite() && hi.is_finite() && lo <= hi
+    });
+    (defined && bounded).then_some(sides)
+}
+
+/// An enclosure with its ends rounded outward to binary64.
+fn outward<A: RigorousArithmetic>(x: &A::Value, arithmetic: &A) -> Interval {
+    let (lo, hi) = arithmetic.ends(x);
+    Interval::new(lo, hi)
+}
+
+/// The numbers of each range in an arithmetic.
+pub fn values<A: RigorousArithmetic>(ranges: &[Interval], arithmetic: &mut A) -> Vec<A::Value> {
+    ranges
+        .iter()
+        .map(|range| {
+            let (lo, hi) = (arithmetic.float(range.lo), arithmetic.float(range.hi));
+            arithmetic.hull(&lo, &hi)
+        })
+        .collect()
 }
 
 /// A box that contains the set, and whether its bounds are defined.
@@ -186,7 +220,7 @@ fn hull<A: RigorousArithmetic + Clone>(graph: &Graph, set: Set, arithmetic: &mut
             }
             (center, radius)
         }
-        Set::Point(_) => return (Vec::new(), true),
+        Set::Point(point) => (point, point),
     };
     let mut bounds = Evaluator::new(graph, &[first, second], arithmetic.clone());
     let defined = bounds.run(&[]).defined;
@@ -206,7 +240,7 @@ fn hull<A: RigorousArithmetic + Clone>(graph: &Graph, set: Set, arithmetic: &mut
             };
             bounds.root(0).iter().map(around).collect()
         }
-        Set::Point(_) => Vec::new(),
+        Set::Point(_) => bounds.root(0).to_vec(),
     };
     (hull, defined)
 }

@@ -211,7 +211,7 @@ pub fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
     if let Some(proof) = &evidence.proof
         && proof.complete()
     {
-        return (Verdict::Proved, proved(proof, options));
+        return (Verdict::Proved, proof.sentence(options.tolerance));
     }
     let sampling = &evidence.sampling;
     let undefined = sampling.uniform.undefined
@@ -254,44 +254,6 @@ pub fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
         unproved(evidence.proof.as_ref())
     );
     (Verdict::Supported, reason)
-}
-
-/// A sentence on a complete proof.
-fn proved(proof: &Proof, options: &Options) -> String {
-    let tolerance = options.tolerance;
-    let Some(lifting) = &proof.lifting else {
-        return format!(
-            "on each of the boxes that cover the region the slack is at least minus the tolerance of {tolerance:e}, or \
-             the box lies outside: {} boxes examined",
-            proof.boxes
-        );
-    };
-    let widest = lifting
-        .parts
-        .iter()
-        .map(|part| part.ranges.len())
-        .max()
-        .unwrap_or(0);
-    let slack = match (lifting.divided, lifting.direction.is_empty()) {
-        (true, _) => "the slack, divided by a common factor that is not negative,",
-        (false, false) => {
-            "the slack, with the derivative along one unit vector in place of the norm of the gradient,"
-        }
-        (false, true) => "the slack",
-    };
-    let bound = if lifting.divided {
-        "0".to_owned()
-    } else {
-        format!("minus the tolerance of {tolerance:e}")
-    };
-    match lifting.parts.len() {
-        0 => format!("{slack} is a constant that is at least {bound}, or a multiple of what the region says"),
-        parts => format!(
-            "{slack} is a sum of functions of few variables, and their least values add up to at least {bound}: \
-             number of functions {parts}, most variables {widest}, boxes examined {}",
-            proof.boxes
-        ),
-    }
 }
 
 /// A sentence on a proof that is not complete.

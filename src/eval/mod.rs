@@ -22,7 +22,7 @@ use crate::graph::op::{Binary, Unary};
 /// of the defined part and say so through [`Arithmetic::take_flags`].
 pub trait Arithmetic {
     /// One number, or one enclosure of a number.
-    type Value: Clone + std::fmt::Debug;
+    type Value: Clone + std::fmt::Debug + 'static;
 
     /// An exact rational.
     fn rational(&mut self, x: &RBig) -> Self::Value;

@@ -4,6 +4,7 @@
 //! in parallel and its results are taken in order, so that nothing depends on the number of threads.
 
 pub mod bound;
+pub mod convexity;
 pub mod lifting;
 pub mod tree;
 
@@ -34,7 +35,7 @@ const STARTS: usize = 16;
 /// Coordinates of an open box that a certificate shows at most.
 const SHOWN: usize = 64;
 
-/// Names the method in certificates.
+/// Names the search over boxes of `(w, v)` in certificates.
 pub const RULE: &str = "branch and bound";
 
 /// Why the prover ended with boxes open.
@@ -57,7 +58,7 @@ pub enum Stop {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proof {
-    /// [`RULE`]
+    /// [`RULE`], [`convexity::CONVEXITY`] or [`convexity::HESSIAN`]
     pub rule: String,
     /// boxes examined
     pub boxes: u64,
@@ -71,7 +72,8 @@ pub struct Proof {
     /// the open box with the lowest bound
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worst: Option<OpenBox>,
-    /// the tree of a complete proof over boxes, see [`tree`]; empty when there is none
+    /// the tree of a complete proof over boxes, see [`tree`]; empty when there is none, and where the rule
+    /// needs none
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tree: String,
     /// the parts of a complete proof by lifting
@@ -80,9 +82,49 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// Whether every box is settled.
+    /// A complete proof.
+    fn settled_by(rule: &str, boxes: u64, depth: u32, tree: String) -> Proof {
+        Proof {
+            rule: rule.to_owned(),
+            boxes,
+            depth,
+            settled: 1.0,
+            stopped: None,
+            worst: None,
+            tree,
+            lifting: None,
+        }
+    }
+
+    /// Whether the claim is proved.
     pub fn complete(&self) -> bool {
-        !self.tree.is_empty() || self.lifting.is_some()
+        self.stopped.is_none()
+    }
+
+    /// What a complete proof says, in a sentence.
+    pub fn sentence(&self, tolerance: f64) -> String {
+        match self.rule.as_str() {
+            convexity::CONVEXITY => {
+                "by convexity: the rules of composition show the function to be convex on a \
+                                     box that holds the regions of w and v, and the slack is then at least 0"
+                    .to_owned()
+            }
+            convexity::HESSIAN => format!(
+                "by the interval Hessian: on each of the boxes that cover the regions of w and v it is positive \
+                 semidefinite, or no more negative than the claim allows, so that the slack is at least 0: {} boxes \
+                 examined",
+                self.boxes
+            ),
+            lifting::RULE => self
+                .lifting
+                .as_ref()
+                .map_or_else(String::new, |lifting| lifting.sentence(self.boxes, tolerance)),
+            _ => format!(
+                "on each of the boxes that cover the region the slack is at least minus the tolerance of \
+                 {tolerance:e}, or the box lies outside: {} boxes examined",
+                self.boxes
+            ),
+        }
     }
 }
 
@@ -144,18 +186,15 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
     if options.max_boxes == 0 {
         return None;
     }
+    if let Some(proof) = convexity::prove(claim, options) {
+        return Some((proof, Vec::new()));
+    }
     if let Some(attempt) = lifting::prove(claim, options.max_boxes)
         && let Some(lifting) = attempt.proof
     {
         let proof = Proof {
-            rule: lifting::RULE.to_owned(),
-            boxes: attempt.boxes,
-            depth: attempt.depth,
-            settled: 1.0,
-            stopped: None,
-            worst: None,
-            tree: String::new(),
             lifting: Some(lifting),
+            ..Proof::settled_by(lifting::RULE, attempt.boxes, attempt.depth, String::new())
         };
         return Some((proof, Vec::new()));
     }

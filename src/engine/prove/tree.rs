@@ -27,6 +27,8 @@ pub enum Rule {
     /// Taylor's formula around the zero of one variable, where the function and its first derivatives in
     /// that variable vanish identically; for parts of a lifted claim
     Vanishing,
+    /// the Hessian is positive semidefinite all over the box; only in trees of that rule
+    Hessian,
 }
 
 impl Rule {
@@ -40,12 +42,13 @@ impl Rule {
             Rule::FaceMeanValue => 'u',
             Rule::SecondOrder => 's',
             Rule::Vanishing => 'z',
+            Rule::Hessian => 'h',
         }
     }
 }
 
 impl Rule {
-    const ALL: [Rule; 7] = [
+    const ALL: [Rule; 8] = [
         Rule::Discard,
         Rule::Natural,
         Rule::MeanValue,
@@ -53,6 +56,7 @@ impl Rule {
         Rule::FaceMeanValue,
         Rule::SecondOrder,
         Rule::Vanishing,
+        Rule::Hessian,
     ];
 
     /// The rule of a letter, if there is one.

@@ -73,6 +73,34 @@ impl Lifting {
     }
 }
 
+impl Lifting {
+    /// What the proof says, in a sentence.
+    pub fn sentence(&self, boxes: u64, tolerance: f64) -> String {
+        let slack = match (self.divided, self.direction.is_empty(), self.relieved) {
+            (true, ..) => "the slack, divided by a common factor that is not negative,",
+            (false, false, _) => {
+                "the slack, with the derivative along one unit vector in place of the norm of the gradient,"
+            }
+            (false, true, true) => "the slack, without quadratic terms that are not negative,",
+            (false, true, false) => "the slack",
+        };
+        let bound = if self.divided {
+            "0".to_owned()
+        } else {
+            format!("minus the tolerance of {tolerance:e}")
+        };
+        let widest = self.parts.iter().map(|part| part.ranges.len()).max();
+        match widest {
+            None => format!("{slack} is at least {bound} by exact algebra"),
+            Some(widest) => format!(
+                "{slack} is a sum of functions of few variables, and their least values add up to at least {bound}: \
+                 number of functions {}, most variables {widest}, boxes examined {boxes}",
+                self.parts.len()
+            ),
+        }
+    }
+}
+
 /// The bound of one part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

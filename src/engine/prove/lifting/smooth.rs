@@ -142,7 +142,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         match rule {
-            Rule::Discard => None,
+            Rule::Discard | Rule::Hessian => None,
             // an enclosure of the values where the function is defined
             Rule::Natural => Some(self.arithmetic.ends(&natural).0),
             Rule::Vanishing => self.vanishing(ranges, &cell),
@@ -165,7 +165,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         slopes: &[A::Value],
     ) -> Option<f64> {
         match rule {
-            Rule::Discard | Rule::Natural | Rule::Vanishing => None,
+            Rule::Discard | Rule::Hessian | Rule::Natural | Rule::Vanishing => None,
             Rule::MeanValue => self.mean_value(ranges, slopes),
             Rule::SecondOrder => self.second_order(ranges, cell),
             Rule::Face => {
