@@ -558,8 +558,10 @@ def leaky_net(name, X, y, a):
 
 def known(name, data):
     """Points that `cases/README.md` derives, for claims whose violation no search may find."""
-    if name == "leaky-net-gradient-64-no-slope":  # every unit negative on the whole sample, all outputs 0
+    if name.endswith("64-no-slope"):  # every unit negative on the whole sample, all outputs 0
         return [np.outer([-1] * 8 + [1] * 8, [1] * 64).ravel()]
+    if name.endswith("16-no-slope"):
+        return [np.outer([0] * 4 + [-1] * 4, [1] * 16).ravel()]
     if name.startswith("bandit-10"):  # pi(a) (V - r(a)) is the same for all arms but the best
         r, V = np.asarray(data["r"]), 0.97
         pi = np.concatenate([[9 / (1 - V)], 1 / (V - r[1:])])
