@@ -36,6 +36,22 @@ def iris():
     write("iris.csv", ["sepal_length", "sepal_width", "petal_length", "petal_width", "species"], rows)
 
 
+def wine():
+    from sklearn.datasets import load_wine
+
+    data = load_wine()
+    names = ["alcohol", "malic_acid", "ash", "alcalinity", "magnesium", "phenols", "flavanoids"]
+    names += ["nonflavanoids", "proanthocyanins", "color", "hue", "dilution", "proline", "cultivar"]
+    words = ["first", "second", "third"]
+    write("wine.csv", names, [[*(f"{x:g}" for x in row), words[k]] for row, k in zip(data.data, data.target)])
+
+
+def start(name, seed, n, d):
+    """Weights of a relu layer, normal with variance 2/n, four decimals."""
+    w = (np.random.default_rng(seed).normal(size=(n, d)) * np.sqrt(2 / n)).round(4)
+    write(name, [f"x{j + 1}" for j in range(d)], [decimals(row) for row in w])
+
+
 def neuron(name, seed, n, d):
     """Gaussian inputs, responses of a relu teacher plus Gaussian noise of size 0.3."""
     rng = np.random.default_rng(seed)
@@ -68,10 +84,25 @@ def separable(name, seed, n, u, margin, shift):
     print("  margin", found)
 
 
+def gaussian(name, seed, n, d):
+    """Standard normal entries, three decimals."""
+    x = np.random.default_rng(seed).normal(size=(n, d)).round(3)
+    write(name, [f"x{j + 1}" for j in range(d)], [[f"{value:.3f}" for value in row] for row in x])
+    print("  least and largest singular value", np.linalg.svd(x)[1][[-1, 0]])
+
+
 if __name__ == "__main__":
     iris()
+    wine()
+    start("wine-start-1.csv", 9, 13, 28)
+    start("wine-start-2.csv", 10, 28, 28)
+    start("wine-start-3.csv", 11, 28, 3)
     neuron("neuron-small.csv", 1, 12, 3)
     neuron("neuron-large.csv", 2, 100, 20)
     separable("separable-small.csv", 3, 10, [0.6, 0.8], 0.4, [-0.8, 0.6])
     half = 0.5
     separable("separable-large.csv", 4, 64, [half] * 4 + [0.0] * 4, 0.4, [0.0] * 4 + [half] * 4)
+    separable("separable-16.csv", 5, 40, [0.25] * 16, 0.4, [0.25] * 8 + [-0.25] * 8)
+    separable("separable-20.csv", 6, 200, [half] * 4 + [0.0] * 16, 0.4, [0.0] * 4 + [half] * 4 + [0.0] * 12)
+    gaussian("least-squares-large.csv", 7, 20, 50)
+    gaussian("phase-large.csv", 8, 100, 10)
