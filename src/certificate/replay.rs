@@ -11,8 +11,10 @@ use rayon::prelude::*;
 
 use crate::claim::Claim;
 use crate::engine::enclose::{Slack, root_box};
+use crate::engine::prove::bound::taylor;
 use crate::engine::prove::convexity::hessian::Hessian;
 use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question};
+use crate::engine::prove::smooth::Smooth;
 use crate::engine::prove::tree::{MAX_TEXT, Rule, middle};
 use crate::engine::prove::{self, Proof, RULE, allowed_boxes};
 use crate::eval::checker::{CheckerArithmetic, Enclosure};
@@ -236,6 +238,7 @@ struct SlackJudge {
     gradient: Evaluator<CheckerArithmetic>,
     membership: Evaluator<CheckerArithmetic>,
     memberships: usize,
+    smooth: Option<Smooth<CheckerArithmetic>>,
 }
 
 impl SlackJudge {
@@ -256,6 +259,7 @@ impl SlackJudge {
             gradient: Evaluator::new(&graph, &gradients, arithmetic()),
             membership: Evaluator::new(&graph, &claim.membership, arithmetic()),
             memberships: claim.membership.len(),
+            smooth: taylor(claim, arithmetic()),
         }
     }
 
@@ -346,6 +350,10 @@ impl Judge for SlackJudge {
                     None => false,
                 }
             }
+            's' => self.smooth.as_mut().is_some_and(|smooth| {
+                let bound = smooth.lower(Rule::SecondOrder, &ranges.to_vec());
+                RBig::try_from(bound).is_ok_and(|bound| bound >= self.floor)
+            }),
             _ => false,
         }
     }

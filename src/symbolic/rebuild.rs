@@ -67,7 +67,9 @@ impl<'a> Rebuilder<'a> {
     pub fn copy(&mut self, target: &mut Symbolic, root: FormId) -> Option<FormId> {
         let known = |form: FormId| self.forms.contains_key(&form);
         for atom in self.source.atoms_behind(root, known) {
-            if !self.atoms.contains_key(&atom) {
+            // a coordinate that nothing replaces may stand in a linear part that is replaced
+            let coordinate = matches!(self.source.atom(atom), Atom::Variable(_));
+            if !coordinate && !self.atoms.contains_key(&atom) {
                 let copy = self.atom(target, atom);
                 self.atoms.insert(atom, copy);
             }
@@ -94,7 +96,11 @@ impl<'a> Rebuilder<'a> {
         for (monomial, coefficient) in kept.iter().chain(&others) {
             let mut product = target.constant(RBig::ONE);
             for (atom, power) in self.source.factors(*monomial).clone() {
-                let factor = target.power(self.atoms[&atom], power);
+                let Some(&copy) = self.atoms.get(&atom) else {
+                    self.lost = true;
+                    continue;
+                };
+                let factor = target.power(copy, power);
                 product = target.mul(product, factor);
             }
             parts.push((coefficient.clone(), product));

@@ -11,8 +11,8 @@ use crate::claim::Claim;
 use crate::engine::prove::lifting::cut::{Cut, Part};
 use crate::engine::prove::lifting::pieces::pieces;
 use crate::engine::prove::lifting::prepare::goal;
-use crate::engine::prove::lifting::smooth::Smooth;
 use crate::engine::prove::lifting::{self, Lifting, MAX_WORK, PartProof};
+use crate::engine::prove::smooth::Smooth;
 use crate::engine::prove::tree::{MAX_TEXT, Rule};
 use crate::eval::checker::CheckerArithmetic;
 

@@ -1,13 +1,15 @@
 //! Lower bounds of the slack over one box, and whether one of them settles it. `docs/soundness.md`
 //! says why each is one.
 
+use super::lifting::pieces::Piece;
+use super::smooth::Smooth;
 use super::tree::{Rule, middle};
 use crate::claim::Claim;
 use crate::claim::region::Set;
 use crate::engine::enclose::Slack;
-use crate::eval::Flags;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
+use crate::eval::{Flags, RigorousArithmetic};
 use crate::graph::op::Input;
 
 /// Every so many levels the widest range is cut, whatever the gradient says: parts outside the region
@@ -47,6 +49,8 @@ pub struct Bounder {
     membership: Evaluator<IntervalArithmetic>,
     memberships: usize,
     discards: bool,
+    /// for Taylor's formula, where there are few coordinates
+    smooth: Option<Smooth<IntervalArithmetic>>,
 }
 
 impl Bounder {
@@ -71,6 +75,7 @@ impl Bounder {
             memberships: claim.membership.len(),
             // every box lies in the hull of a set that is a box itself
             discards: !(boxes_only && claim.region.constraints.is_empty()),
+            smooth: taylor(claim, arithmetic()),
         }
     }
 
@@ -81,7 +86,8 @@ impl Bounder {
         } else {
             0
         };
-        3 * self.slack.operations() + 2 * self.gradient.operations() + membership
+        let taylor = self.smooth.as_ref().map_or(0, Smooth::operations);
+        3 * self.slack.operations() + 2 * self.gradient.operations() + membership + taylor
     }
 
     /// Bounds the slack over a box, `depth` splits below the root.
@@ -109,6 +115,17 @@ impl Bounder {
                     return Outcome::Settled(Rule::MeanValue);
                 }
                 lowest = lowest.max(bound);
+                if let Some(smooth) = &mut self.smooth
+                    && at_center.defined
+                    && central.hi >= self.floor
+                {
+                    let ends = ranges.iter().map(|range| [range.lo, range.hi]).collect();
+                    let bound = smooth.lower(Rule::SecondOrder, &ends);
+                    if bound >= self.floor {
+                        return Outcome::Settled(Rule::SecondOrder);
+                    }
+                    lowest = lowest.max(bound);
+                }
                 if let Some(face) = face(&slopes, ranges) {
                     let (on_face, _) = self.slack_over(&face);
                     if on_face.lo >= self.floor {
@@ -176,6 +193,16 @@ impl Bounder {
     fn memberships(&self) -> impl Iterator<Item = &Interval> {
         (0..self.memberships).flat_map(|number| self.membership.root(number))
     }
+}
+
+/// Most coordinates for which second derivatives are enclosed.
+const MAX_TAYLOR: usize = 6;
+
+/// The slack with its second derivatives, where there are few coordinates.
+pub fn taylor<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: A) -> Option<Smooth<A>> {
+    let coordinates = claim.region.free().len() * claim.dimension;
+    let piece = (coordinates <= MAX_TAYLOR).then(|| Piece::whole(claim, vec![[0.0; 2]; coordinates]))?;
+    Some(Smooth::new(&piece, arithmetic))
 }
 
 /// `slack(c) + sum of slope_i * (x_i - c_i)` over the box.

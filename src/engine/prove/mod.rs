@@ -6,6 +6,7 @@
 pub mod bound;
 pub mod convexity;
 pub mod lifting;
+pub mod smooth;
 pub mod tree;
 
 use std::cmp::Ordering;
@@ -27,7 +28,7 @@ use tree::Tree;
 /// Boxes of a round.
 const ROUND: usize = 256;
 /// Limit on boxes times scalar operations for each.
-pub const MAX_WORK: u64 = 50_000_000;
+pub const MAX_WORK: u64 = 150_000_000;
 /// Limit on boxes times coordinates, which bounds the memory.
 pub const MAX_COORDINATES: u64 = 1 << 24;
 /// Open boxes whose middles the search for violations starts from.

@@ -15,7 +15,7 @@ use crate::graph::{Graph, NodeId};
 use crate::symbolic::{Atom, AtomId, FormId, MonomialId, Rebuilder, Symbolic};
 
 /// Most lifted variables of a part.
-pub const MAX_LIFTED: usize = 4;
+pub const MAX_LIFTED: usize = 6;
 /// Forms in the coordinates themselves are preferred up to this many.
 const FEW: usize = 2;
 /// Most scalar operations of a slack that is taken apart.

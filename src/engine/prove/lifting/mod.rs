@@ -12,7 +12,6 @@ mod direction;
 pub mod pieces;
 pub mod prepare;
 mod quadratic;
-pub mod smooth;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -22,6 +21,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::super::enclose::{Slack, root_box};
+use super::smooth::Smooth;
 use super::tree::{MAX_TEXT, Rule, Tree, middle};
 use crate::claim::Claim;
 use crate::eval::RigorousArithmetic;
@@ -30,7 +30,6 @@ use crate::symbolic::Enclosures;
 use cut::Cut;
 use pieces::{Ranges, pieces};
 use prepare::{Reductions, free_inputs, goal};
-use smooth::Smooth;
 
 /// Names the method in certificates.
 pub const RULE: &str = "lifting";

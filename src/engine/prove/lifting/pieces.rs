@@ -10,8 +10,10 @@ use dashu_base::Signed;
 use dashu_ratio::RBig;
 
 use super::cut::Part;
+use super::prepare::free_inputs;
+use crate::claim::Claim;
 use crate::eval::RigorousArithmetic;
-use crate::graph::op::{Binary, Unary};
+use crate::graph::op::{Binary, Input, Unary};
 use crate::graph::{Graph, NodeId};
 use crate::symbolic::{Atom, FormId, Rebuilder, Symbolic};
 
@@ -32,6 +34,30 @@ pub struct Piece {
     pub ranges: Ranges,
     /// a variable at whose zero the function is expected to vanish, see [`Part::tie`]
     pub tie: Option<usize>,
+}
+
+impl Piece {
+    /// The slack of a claim as one function of all coordinates that vary, `w` first.
+    pub fn whole(claim: &Claim, ranges: Ranges) -> Piece {
+        let mut graph = claim.graph.clone();
+        let inputs = free_inputs(claim);
+        let all = graph.input(Input::W, ranges.len());
+        let map: Vec<(Input, NodeId)> = inputs
+            .iter()
+            .enumerate()
+            .map(|(number, input)| {
+                let start = number * claim.dimension;
+                (*input, graph.slice(all, 0, start, 1, claim.dimension))
+            })
+            .collect();
+        let function = graph.substitute(claim.slack, &map);
+        Piece {
+            graph,
+            function,
+            ranges,
+            tie: None,
+        }
+    }
 }
 
 /// Where a variable lies.

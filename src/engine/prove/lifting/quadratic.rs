@@ -7,7 +7,7 @@ use dashu_ratio::RBig;
 use crate::symbolic::{Atom, AtomId, FormId, Symbolic};
 
 /// Most coordinates of a polynomial that is factorised.
-const MAX_COORDINATES: usize = 48;
+const MAX_COORDINATES: usize = 64;
 
 /// The sum of `entry * x_i * x_j` over `i <= j`, where number 0 is the constant 1 and coordinate `i`
 /// has number `i + 1`.

@@ -2,8 +2,8 @@
 
 use dashu_ratio::RBig;
 
-use super::super::tree::Rule;
-use super::pieces::{Piece, Ranges};
+use super::lifting::pieces::{Piece, Ranges};
+use super::tree::Rule;
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Input, Unary};
