@@ -202,7 +202,7 @@ fn random_claims_whose_truth_is_known() {
 #[test]
 fn changed_trees_are_refused() {
     // false where the region ends: only boxes over the region know
-    let function = "(w[0] - w[1])^2 + w[0]^2 - w[0] - 1000 * relu(w[0] - 7/4)";
+    let function = "(w[0] - w[1])^2 + w[0]^2 - w[0] + 1 - cos(30 * (w[0] - 1/2)) - 1000 * relu(w[0] - 7/4)";
     let region = r#"{"w": {"box": [-1, 2]}, "where": ["w[0] <= 3/2"]}"#;
     let (case, claim) = load(2, &format!("{function} >= -1/4 - 1e-3"), region, "0");
     let findings = engine::run(&claim, &options(&claim, 10_000), &Silent).unwrap();
