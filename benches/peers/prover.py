@@ -77,8 +77,8 @@ def phase(o, x):
     return total / 4 - square / 3, [o.number("0.25") - square]
 
 
-def neuron(sigma, slope):
-    """<grad f(w), w - v> - 2 H(w) + B |w - v| sqrt(2 f(v)), with L = 1."""
+def neuron(sigma, slope, bound="3.31"):
+    """<grad f(w), w - v> - 2 H(w) + B |w - v| sqrt(2 f(v)), with L = 1 and B the bound."""
 
     def claim(o, w):
         X, y, v = o.data["X"], o.data["y"], o.data["v_star"]
@@ -89,7 +89,7 @@ def neuron(sigma, slope):
             total += (value - label) * rate * (z - dot(row, v)) - (value - target) ** 2 * rate
             noise += (target - label) ** 2
         distance = o.sqrt(sum((p - q) ** 2 for p, q in zip(w, v)))
-        return total / len(y) + o.number("3.31") * distance * o.sqrt(noise / len(y)), []
+        return total / len(y) + o.number(bound) * distance * o.sqrt(noise / len(y)), []
 
     return claim
 
@@ -101,13 +101,20 @@ def leaky_net(o, W):
     for row, label in zip(X, y):
         output, along = 0, 0
         for j in range(width):
-            z = dot(row, [W[j], W[width + j]])
+            z = dot(row, [W[k * width + j] for k in range(len(row))])
             value, slope = o.leaky(z, 3 * sum(abs(float(x)) for x in row))
             output += a[j] * value
-            along += a[j] * slope * (z - 5 * dot(row, [V[0][j], V[1][j]]))
+            along += a[j] * slope * (z - 5 * dot(row, [line[j] for line in V]))
         margin = label * output
         total += -label * along / (1 + o.exp(margin)) - o.log(1 + o.exp(-margin))
     return total / len(y) + o.number(mpmath.log1p(mpmath.exp(mpmath.mpf(-2) / 5))), []
+
+
+def polyak(o, x):
+    """|grad f|^2 - 2 f, f = (x^2 + y^2)/2 + (x - y)^4."""
+    x, y = x
+    cube = (x - y) ** 3
+    return (x + 4 * cube) ** 2 + (y - 4 * cube) ** 2 - x**2 - y**2 - 2 * (x - y) ** 4, []
 
 
 def logistic(o, x):
@@ -131,9 +138,13 @@ CLAIMS = {
     "neuron-softplus": neuron(lambda o, z: o.log(1 + o.exp(z)), lambda o, z: 1 / (1 + o.exp(-z))),
     "leaky-net-loss-2": leaky_net,
     "leaky-net-loss-4": leaky_net,
+    "leaky-net-loss-16": leaky_net,
+    "neuron-tanh-large": neuron(lambda o, z: o.tanh(z), lambda o, z: 1 - o.tanh(z) ** 2, "6.12"),
+    "polyak-strongly-convex": polyak,
     "iris-logistic": logistic,
 }
-ALGEBRAIC = ["lqr", "lqr-too-large", "two-layer-linear", "two-layer-linear-full-box", "phase-retrieval-tighten"]
+ALGEBRAIC = ["lqr", "lqr-too-large", "two-layer-linear", "two-layer-linear-full-box", "phase-retrieval-tighten",
+             "polyak-strongly-convex"]
 
 
 def load(name):
