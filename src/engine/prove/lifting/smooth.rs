@@ -65,7 +65,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         self.bound(rule, ranges).unwrap_or(f64::NEG_INFINITY)
     }
 
-    /// Enclosures of the derivatives over the box; empty where one of them is not defined or jumps.
+    /// Enclosures of the derivatives over the box; empty where one of them is not defined.
     pub fn slopes(&mut self, ranges: &Ranges) -> Vec<(f64, f64)> {
         let cell = self.cell(ranges);
         let slopes = self.slopes_over(&cell).unwrap_or_default();
@@ -115,12 +115,15 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         flags.defined.then(|| self.arithmetic.ends(&sum).0)
     }
 
-    /// Taylor's formula with the second derivatives over the box. With `d = x - c` and
+    /// Taylor's formula with the second derivatives over a box where the slopes are continuous. With `d = x - c` and
     /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
     /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
     fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
+        // the derivative of a step counts as zero, so that the second derivatives do not show where the
+        // slopes jump
+        let at_slopes = self.gradient.run(&[(Input::W, cell)]);
         let flags = self.hessian.run(&[(Input::W, cell)]);
-        if !(flags.defined && flags.continuous) {
+        if !(at_slopes.continuous && flags.defined && flags.continuous) {
             return None;
         }
         let rows: Vec<Vec<A::Value>> = (0..self.variables)
@@ -213,7 +216,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         (self.value.root(0)[0].clone(), flags)
     }
 
-    /// The gradient over a box where it is defined and the function has no kink in it.
+    /// The gradient over a box where it is defined; at kinks, every element of the Clarke sets.
     fn slopes_over(&mut self, cell: &[A::Value]) -> Option<Vec<A::Value>> {
         if self.variables == 0 {
             return Some(Vec::new());
