@@ -162,6 +162,20 @@ fn a_flat_middle_says_nothing_beyond_a_kink() {
 }
 
 #[test]
+fn a_step_of_zero_takes_every_value_of_its_set() {
+    for (inequality, holds) in [
+        ("relu(sign(w[0] - w[0])) >= 0", true),
+        ("relu(sign(w[0] - w[0])) >= 1/10", false),
+        ("sign(w[0] - w[0]) + w[0] >= -2", true),
+        ("sign(w[0] - w[0]) + w[0] >= -1", false),
+        ("w[0] * abs(step(w[0] - w[0]) - 1/2) >= -1/2", true),
+        ("w[0] * abs(step(w[0] - w[0]) - 1/2) >= -1/4", false),
+    ] {
+        assert_eq!(proved(1, inequality, BOX), holds, "{inequality}");
+    }
+}
+
+#[test]
 fn towers_of_powers_end() {
     let tower = |height: usize| format!("{}w[0]{}", "(".repeat(height), "^64)".repeat(height));
     // the exponents 64^3 and -2 * 64^5, the second beyond what a 32-bit number can be lowered by

@@ -160,7 +160,7 @@ impl Group {
             .enumerate()
             .map(|(number, form)| (*form, target.variable(number as u32)))
             .collect();
-        let mut rebuilder = Rebuilder::new(arena, self.basis.len() as u32);
+        let mut rebuilder = Rebuilder::new(arena, None);
         let mut forms: Vec<_> = self.forms.into_iter().collect();
         forms.sort_by_key(|(form, _)| *form);
         for (form, combination) in forms {
