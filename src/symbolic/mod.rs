@@ -34,6 +34,8 @@ use crate::graph::op::{Binary, Exponent, Unary};
 pub const MAX_WORK: u64 = 30_000_000;
 /// Limit on the size of an exponent; powers beyond it are not merged.
 const MAX_EXPONENT: u32 = 1 << 20;
+/// Longest number of a form, in bits of numerator and denominator together.
+const MAX_BITS: usize = 1 << 15;
 /// Products inside products that are simplified.
 const MAX_DEPTH: u32 = 64;
 
@@ -193,6 +195,11 @@ impl Symbolic {
     }
 
     fn insert(&mut self, constant: RBig, terms: Vec<(MonomialId, RBig)>) -> FormId {
+        let numbers = terms.iter().map(|term| &term.1).chain([&constant]);
+        let bits = numbers.map(|number| number.numerator().bit_len() + number.denominator().bit_len());
+        if bits.fold(0, usize::max) > MAX_BITS {
+            self.work = MAX_WORK + 1;
+        }
         self.work += 1 + terms.len() as u64;
         let form = if self.exhausted() {
             Arc::new(Form {
