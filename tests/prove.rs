@@ -149,6 +149,53 @@ fn jumps_and_gaps_are_never_overlooked() {
     }
 }
 
+#[test]
+fn a_flat_middle_says_nothing_beyond_a_kink() {
+    // each is 0 in the middle of a piece and -9/10 at an end; every kink but the inner one is left for
+    // the bounds to see
+    let up_to = r#"{"w": {"box": [-1, "19/10"]}}"#;
+    for function in [
+        "-relu(relu(w[0]) - 1)",
+        "-max(relu(w[0]) - 1, 0)",
+        "relu(1 - relu(w[0])) + relu(w[0]) - 1 - 2 * relu(relu(w[0]) - 1)",
+        "-leaky_relu(relu(w[0]) - 1, 0)",
+    ] {
+        for (bound, holds) in [("-9/10 - 1e-6", true), ("-1/10", false), ("-9/10 + 1e-6", false)] {
+            let inequality = format!("{function} >= {bound}");
+            assert_eq!(proved(1, &inequality, up_to), holds, "{inequality}");
+        }
+    }
+}
+
+#[test]
+fn a_step_of_zero_takes_every_value_of_its_set() {
+    for (inequality, holds) in [
+        ("relu(sign(w[0] - w[0])) >= 0", true),
+        ("relu(sign(w[0] - w[0])) >= 1/10", false),
+        ("sign(w[0] - w[0]) + w[0] >= -2", true),
+        ("sign(w[0] - w[0]) + w[0] >= -1", false),
+        ("w[0] * abs(step(w[0] - w[0]) - 1/2) >= -1/2", true),
+        ("w[0] * abs(step(w[0] - w[0]) - 1/2) >= -1/4", false),
+    ] {
+        assert_eq!(proved(1, inequality, BOX), holds, "{inequality}");
+    }
+}
+
+#[test]
+fn towers_of_powers_end() {
+    let tower = |height: usize| format!("{}w[0]{}", "(".repeat(height), "^64)".repeat(height));
+    // the exponents 64^3 and -2 * 64^5, the second beyond what a 32-bit number can be lowered by
+    let signed = format!("sign(w[0]) * {} >= -1", tower(3));
+    assert!(proved(1, &signed, r#"{"w": {"box": [-1, 2]}}"#));
+    let inverse = format!("{}^-2 >= 0", tower(5));
+    assert!(proved(1, &inverse, r#"{"w": {"box": [1, "1 + 1e-10"]}}"#));
+    assert!(!proved(
+        1,
+        &inverse.replace(">= 0", ">= 1"),
+        r#"{"w": {"box": [1, "1 + 1e-10"]}}"#
+    ));
+}
+
 /// Random functions with a known minimum: sums of squares and of kinks around a point of the region.
 #[test]
 fn random_claims_whose_truth_is_known() {

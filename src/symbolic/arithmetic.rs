@@ -33,6 +33,9 @@ impl Arithmetic for Symbolic {
     fn dot<'a>(&mut self, pairs: impl Iterator<Item = (&'a FormId, &'a FormId)>) -> FormId {
         let mut sum = Accumulator::default();
         for (&x, &y) in pairs {
+            if self.exhausted() {
+                break;
+            }
             if let Some(value) = self.form(x).as_constant().cloned() {
                 sum.add(self, &value, y);
             } else if let Some(value) = self.form(y).as_constant().cloned() {
@@ -69,12 +72,18 @@ impl Arithmetic for Symbolic {
 
     fn softmax(&mut self, entries: &[FormId], out: &mut [FormId]) {
         for (number, out) in out.iter_mut().enumerate() {
+            if self.exhausted() {
+                break;
+            }
             *out = self.of_atom(Atom::Softmax(entries.into(), number as u32));
         }
     }
 
     fn arg_max(&mut self, entries: &[FormId], out: &mut [FormId]) {
         for (number, out) in out.iter_mut().enumerate() {
+            if self.exhausted() {
+                break;
+            }
             *out = self.of_atom(Atom::ArgMax(entries.into(), number as u32));
         }
     }

@@ -32,6 +32,12 @@ use crate::graph::op::{Binary, Exponent, Unary};
 
 /// Limit on the terms that all operations of an arena touch together.
 pub const MAX_WORK: u64 = 30_000_000;
+/// Limit on the size of an exponent; powers beyond it are not merged.
+const MAX_EXPONENT: u32 = 1 << 20;
+/// Longest number of a form, in bits of numerator and denominator together.
+const MAX_BITS: usize = 1 << 15;
+/// Products inside products that are simplified.
+const MAX_DEPTH: u32 = 64;
 
 /// Most products of terms when two forms are multiplied out.
 const MAX_EXPANSION: usize = 256;
@@ -126,6 +132,13 @@ pub struct Symbolic {
     expanding: bool,
     form_index: HashMap<Arc<Form>, FormId>,
     work: u64,
+    /// products that are being simplified, one for the sake of the other
+    depth: u32,
+}
+
+/// An exponent, where it is not too large.
+fn exponent(value: Option<i32>) -> Option<i32> {
+    value.filter(|value| value.unsigned_abs() <= MAX_EXPONENT)
 }
 
 impl Symbolic {
@@ -197,6 +210,11 @@ impl Symbolic {
     }
 
     fn insert(&mut self, constant: RBig, terms: Vec<(MonomialId, RBig)>) -> FormId {
+        let numbers = terms.iter().map(|term| &term.1).chain([&constant]);
+        let bits = numbers.map(|number| number.numerator().bit_len() + number.denominator().bit_len());
+        if bits.fold(0, usize::max) > MAX_BITS {
+            self.work = MAX_WORK + 1;
+        }
         self.work += 1 + terms.len() as u64;
         let form = if self.exhausted() {
             Arc::new(Form {
@@ -221,6 +239,8 @@ impl Symbolic {
 
     /// Stores an atom as it stands, or finds its equal.
     pub fn insert_atom(&mut self, atom: Atom) -> AtomId {
+        self.work += atom.arguments().len() as u64;
+        let atom = if self.exhausted() { Atom::Pi } else { atom };
         if let Some(&id) = self.atom_index.get(&atom) {
             return id;
         }
@@ -359,7 +379,7 @@ impl Symbolic {
             return self.of_atom(Atom::Unary(Unary::Pow(whole), form));
         };
         for (_, power) in &mut factors {
-            let Some(product) = power.checked_mul(exponent) else {
+            let Some(product) = self::exponent(power.checked_mul(exponent)) else {
                 return self.of_atom(Atom::Unary(Unary::Pow(whole), form));
             };
             *power = product;
@@ -424,17 +444,23 @@ impl Symbolic {
         let mut merged = Factors::new();
         for (atom, power) in factors {
             match merged.last_mut() {
-                // powers of cases are small; where the sum overflows nothing is merged
-                Some((last, sum)) if *last == atom && sum.checked_add(power).is_some() => *sum += power,
+                // powers of cases are small; where the sum is too large nothing is merged
+                Some((last, sum)) if *last == atom && exponent(sum.checked_add(power)).is_some() => {
+                    *sum += power;
+                }
                 _ => merged.push((atom, power)),
             }
         }
         merged.retain(|(_, power)| *power != 0);
-        if let Some(form) = self.root_of_square(&coefficient, &merged) {
-            return form;
-        }
-        if let Some(form) = self.step_times_argument(&coefficient, &merged) {
-            return form;
+        if self.depth < MAX_DEPTH {
+            self.depth += 1;
+            let simpler = self
+                .root_of_square(&coefficient, &merged)
+                .or_else(|| self.step_times_argument(&coefficient, &merged));
+            self.depth -= 1;
+            if let Some(form) = simpler {
+                return form;
+            }
         }
         if let [(atom, 1)] = merged[..]
             && let Atom::Sum(form) = *self.atom(atom)

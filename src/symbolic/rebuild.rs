@@ -14,15 +14,15 @@ pub struct Rebuilder<'a> {
     linear_parts: HashMap<Vec<(MonomialId, RBig)>, FormId>,
     atoms: HashMap<AtomId, FormId>,
     signs: HashMap<FormId, bool>,
-    next: u32,
+    next: Option<u32>,
     selections: u32,
     lost: bool,
 }
 
 impl<'a> Rebuilder<'a> {
     /// Copies what is not told otherwise; every coordinate must be told. Where the argument of a step becomes 0, the element of its
-    /// Clarke set becomes a new coordinate between 0 and 1, the first of them numbered `next`.
-    pub fn new(source: &'a Symbolic, next: u32) -> Self {
+    /// Clarke set becomes a new coordinate between 0 and 1, the first of them numbered `next`; without a number the step stays.
+    pub fn new(source: &'a Symbolic, next: Option<u32>) -> Self {
         Rebuilder {
             source,
             forms: HashMap::new(),
@@ -132,8 +132,8 @@ impl<'a> Rebuilder<'a> {
                     }
                     (Unary::Step | Unary::StepRight | Unary::Sign, Some(true)) => target.constant(RBig::ONE),
                     (Unary::Sign, Some(false)) => target.constant(-RBig::ONE),
-                    (Unary::Step | Unary::StepRight, _) if vanishes(target, x) => self.selection(target),
-                    (Unary::Sign, _) if vanishes(target, x) => {
+                    (Unary::Step | Unary::StepRight, _) if self.selects(target, x) => self.selection(target),
+                    (Unary::Sign, _) if self.selects(target, x) => {
                         let (share, minus) = (self.selection(target), target.constant(-RBig::ONE));
                         target.combine(&[(RBig::from(2), share), (RBig::ONE, minus)])
                     }
@@ -148,7 +148,7 @@ impl<'a> Rebuilder<'a> {
                     (Binary::LeakyRelu, Some(false)) => target.mul(x, y),
                     (Binary::LeakyStep, Some(true)) => target.constant(RBig::ONE),
                     (Binary::LeakyStep, Some(false)) => y,
-                    (Binary::LeakyStep, None) if vanishes(target, x) => {
+                    (Binary::LeakyStep, None) if self.selects(target, x) => {
                         // slope + (1 - slope) * share
                         let one = target.constant(RBig::ONE);
                         let rise = target.sub(one, y);
@@ -178,13 +178,15 @@ impl<'a> Rebuilder<'a> {
         }
     }
 
+    /// Whether a step of this argument is an element of a Clarke set that becomes a coordinate.
+    fn selects(&self, target: &Symbolic, argument: FormId) -> bool {
+        let value = target.form(argument).as_constant();
+        self.next.is_some() && value.is_some_and(RBig::is_zero)
+    }
+
     fn selection(&mut self, target: &mut Symbolic) -> FormId {
-        let form = target.variable(self.next + self.selections);
+        let form = target.variable(self.next.unwrap_or_default() + self.selections);
         self.selections += 1;
         form
     }
-}
-
-fn vanishes(target: &Symbolic, form: FormId) -> bool {
-    target.form(form).as_constant().is_some_and(RBig::is_zero)
 }

@@ -97,7 +97,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         self.bound(rule, ranges).unwrap_or(f64::NEG_INFINITY)
     }
 
-    /// Enclosures of the derivatives over the box; empty where one of them is not defined or jumps.
+    /// Enclosures of the derivatives over the box; empty where one of them is not defined.
     pub fn slopes(&mut self, ranges: &Ranges) -> Vec<(f64, f64)> {
         let cell = self.cell(ranges);
         let slopes = self.slopes_over(&cell).unwrap_or_default();
@@ -198,7 +198,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         flags.defined.then(|| self.arithmetic.ends(&sum).0)
     }
 
-    /// Taylor's formula with the second derivatives over the box. With `d = x - c` and
+    /// Taylor's formula with the second derivatives over a box where the slopes are continuous. With `d = x - c` and
     /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
     /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
     fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
@@ -327,7 +327,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         (self.value.root(0)[0].clone(), flags)
     }
 
-    /// The gradient over a box where it is defined: at kinks, its Clarke set.
+    /// The gradient over a box where it is defined; at kinks, every element of the Clarke sets.
     fn slopes_over(&mut self, cell: &[A::Value]) -> Option<Vec<A::Value>> {
         if self.variables == 0 {
             return Some(Vec::new());

@@ -75,7 +75,7 @@ impl Part {
         difference: impl Fn(&mut Symbolic) -> FormId,
     ) -> Option<(Symbolic, FormId)> {
         let mut target = Symbolic::default();
-        let mut rebuilder = Rebuilder::new(&self.arena, self.lifted.len() as u32);
+        let mut rebuilder = Rebuilder::new(&self.arena, None);
         for (number, atom) in self.arena.variables_behind(self.function) {
             let variable = target.variable(number);
             let by = if number as usize == second {
@@ -87,8 +87,7 @@ impl Part {
             rebuilder.replace_variable(atom, by);
         }
         let function = rebuilder.copy(&mut target, self.function)?;
-        // the element of a Clarke set must not have become a variable
-        (rebuilder.selections() == 0 && !target.exhausted()).then_some((target, function))
+        (!target.exhausted()).then_some((target, function))
     }
 }
 
@@ -233,7 +232,7 @@ impl Group {
             .enumerate()
             .map(|(number, form)| (*form, target.variable(number as u32)))
             .collect();
-        let mut rebuilder = Rebuilder::new(arena, self.basis.len() as u32);
+        let mut rebuilder = Rebuilder::new(arena, None);
         let mut forms: Vec<_> = self.forms.into_iter().collect();
         forms.sort_by_key(|(form, _)| *form);
         for (form, combination) in forms {

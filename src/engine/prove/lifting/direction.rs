@@ -32,6 +32,10 @@ const ROUNDING: f64 = 1e-12;
 const ROUNDS: usize = 8;
 /// Most vertices.
 const MAX_VERTICES: usize = 2_000;
+/// Most entries that the vertices of a round have together.
+const MAX_ENTRIES: usize = 50_000_000;
+/// Most products of entries that the inner products of all vertices take.
+const MAX_PRODUCTS: usize = 2_000_000_000;
 /// Steps towards the point of least norm in each round.
 const STEPS: usize = 4_000;
 /// A new vertex counts when it lies so much below the hull found so far.
@@ -150,7 +154,7 @@ fn find(claim: &Claim, hull: &[Interval]) -> Option<Vec<f64>> {
             }
         }
     }
-    if reaches.is_empty() {
+    if reaches.is_empty() || reaches.len().saturating_mul(dimension) > MAX_ENTRIES {
         return None;
     }
     unit(longest(&reaches, dimension))
@@ -246,13 +250,14 @@ fn longest(reaches: &[Reach], dimension: usize) -> Vec<f64> {
     let mut products: Vec<Vec<f64>> = Vec::new();
     let mut weights: Vec<f64> = Vec::new();
     let mut u = vec![0.0; dimension];
+    let most = MAX_VERTICES.min((MAX_PRODUCTS / dimension).isqrt());
     for _ in 0..ROUNDS {
         let square = dot(&u, &u);
         let mut found = false;
         for reach in reaches {
             let vertex = reach.vertex(&u);
             let new = vertices.is_empty() || dot(&vertex, &u) < square - GAIN * square;
-            if vertices.len() < MAX_VERTICES && (new || square == 0.0) {
+            if vertices.len() < most && (new || square == 0.0) {
                 let mut row: Vec<f64> = vertices.iter().map(|other| dot(other, &vertex)).collect();
                 for (other, product) in products.iter_mut().zip(&row) {
                     other.push(*product);

@@ -35,6 +35,8 @@ use prepare::{Reductions, free_inputs, goal};
 pub const RULE: &str = "lifting";
 /// Limit on boxes times scalar operations for each, over all parts.
 pub const MAX_WORK: u64 = 30_000_000;
+/// What a round costs for each part, split or not, in scalar operations: the exact sum of the floors.
+const ROUND_COST: u64 = 16;
 /// Boxes of a part that are split in a round.
 const ROUND: usize = 8;
 /// A proof by lifting.
@@ -233,12 +235,15 @@ fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) 
         .collect::<Option<_>>()?;
     let constant = Interval::from_rational(&cut.constant).midpoint();
     let floor = -Interval::from_rational(&tolerance).lo;
+    let mut rounds = 0;
     loop {
         let boxes: u64 = searches.iter().map(|search| search.boxes).sum();
         let work: u64 = searches
             .iter()
             .map(|search| search.boxes.saturating_mul(search.operations))
-            .sum();
+            .sum::<u64>()
+            .saturating_add(ROUND_COST * rounds * searches.len() as u64);
+        rounds += 1;
         let lower: f64 = constant + searches.iter().map(Search::lower).sum::<f64>();
         let upper: f64 = constant + searches.iter().map(|search| search.upper).sum::<f64>();
         let floors = searches.iter().map(Search::lower);

@@ -153,7 +153,7 @@ fn piece<A: RigorousArithmetic>(
         .iter()
         .filter(|segment| matches!(segment, Segment::Between(..)))
         .count();
-    let mut rebuilder = Rebuilder::new(&part.arena, free as u32);
+    let mut rebuilder = Rebuilder::new(&part.arena, Some(free as u32));
     for (number, segment) in place.iter().enumerate() {
         let by = match segment {
             Segment::Between(lo, hi) => {

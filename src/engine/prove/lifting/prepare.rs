@@ -64,8 +64,10 @@ pub fn goal<A: RigorousArithmetic>(
         let direction = graph.data(reductions.direction.to_vec().into(), &[claim.dimension]);
         slack_along(claim, &mut graph, direction)?
     };
-    // every inequality that makes the region but the sides of boxes
+    // every inequality that makes the region but the sides of boxes, and those that jump: at the jump
+    // the region may have other elements of the Clarke set than the slack
     let mut constraints = claim.region.constraints.clone();
+    constraints.retain(|constraint| graph.is_continuous(*constraint));
     if reductions.divided {
         for (input, set) in claim.region.free() {
             if matches!(set, Set::Ball { .. }) {
