@@ -117,11 +117,14 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
 
     /// Taylor's formula with the second derivatives over the box. With `d = x - c` and
     /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
-    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
+    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time. The derivative of a step counts as
+    /// zero, so that the gradient itself must not jump in the box.
     fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
-        let flags = self.hessian.run(&[(Input::W, cell)]);
-        if !(flags.defined && flags.continuous) {
-            return None;
+        for derivative in [&mut self.gradient, &mut self.hessian] {
+            let flags = derivative.run(&[(Input::W, cell)]);
+            if !(flags.defined && flags.continuous) {
+                return None;
+            }
         }
         let rows: Vec<Vec<A::Value>> = (0..self.variables)
             .map(|number| self.hessian.root(number).to_vec())
