@@ -26,9 +26,9 @@ const LOOKS: usize = 400;
 #[derive(Clone, Debug)]
 pub struct Cone {
     /// a form without coordinates
-    factor: FormId,
+    pub factor: FormId,
     /// weight and centre of each coordinate in the norm
-    coordinates: HashMap<u32, (RBig, RBig)>,
+    pub coordinates: HashMap<u32, (RBig, RBig)>,
 }
 
 impl Cone {
