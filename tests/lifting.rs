@@ -190,7 +190,7 @@ fn the_cut_of_each_case_keeps_its_slack() {
         }
     }
     println!("{cuts} cuts, {along} along a vector, {divided} divided, {cones} cones");
-    assert!(cuts > 25 && along > 3 && divided > 2 && cones > 3);
+    assert!(cuts > 25 && along >= 3 && divided >= 3 && cones > 3);
 }
 
 // ---------------------------------------------------------------------------------------------------
@@ -332,6 +332,16 @@ fn known(seed: u64) -> Known {
             let shape = ["Z^2", "(1 - cos(Z))", "relu(Z)^2", "(sqrt(1 + Z^2) - 1)"][rng.random_range(0..4)];
             known.f = format!("dot(g, w) + sum({})", shape.replace('Z', z));
             known.inequality = "norm(grad(f)(w)) >= 5 - M".to_owned();
+            if rng.random_range(0..2) == 0 {
+                // minus the gradient is (3, 4) times the sum of the sigmoids plus multiples of (4, -3), which
+                // cancel at 0
+                let k = f64::from(rng.random_range(1..=3)) / 4.0;
+                let rows = [[3.0 + 4.0 * k, 4.0 - 3.0 * k], [3.0 - 4.0 * k, 4.0 + 3.0 * k]];
+                known.data = format!(r#""X": {rows:?}"#);
+                known.f = "sum(softplus(-X @ x))".to_owned();
+                known.inequality = "norm(grad(f)(w)) >= (5 - M) * sum(sigmoid(-X @ w))".to_owned();
+                known.witness = vec![0.0, 0.0];
+            }
         }
         // a square that is 1 at the witness
         3 => {
@@ -475,30 +485,15 @@ fn concave_kinks_in_several_variables_are_not_smooth() {
                 &format!("{largest} + {margin} >= {concave}"),
                 region,
             );
-            let mut proof = proved(&yes, 5000).unwrap_or_else(|| panic!("{concave}"));
-            for part in &mut proof.parts {
-                for letter in ["n", "m", "t", "u", "s", "d"] {
-                    part.trees.iter_mut().for_each(|tree| *tree = letter.to_owned());
-                    assert!(
-                        replay(
-                            &no,
-                            &Lifting {
-                                parts: vec![part.clone()],
-                                ..proof_of(part)
-                            }
-                        )
-                        .is_err()
-                    );
-                }
+            let proof = proved(&yes, 5000).unwrap_or_else(|| panic!("{concave}"));
+            for letter in ["n", "m", "t", "u", "s", "d"] {
+                let mut forged = proof.clone();
+                let trees = forged.parts.iter_mut().flat_map(|part| &mut part.trees);
+                trees.for_each(|tree| *tree = letter.to_owned());
+                raise(&no, &mut forged, 0);
+                assert!(replay(&no, &forged).is_err(), "{concave}, {letter}");
             }
         }
-    }
-}
-
-fn proof_of(part: &lifting::PartProof) -> Lifting {
-    Lifting {
-        parts: vec![part.clone()],
-        ..Lifting::default()
     }
 }
 
@@ -656,15 +651,15 @@ fn change(rng: &mut ChaCha8Rng, proof: &mut Lifting) {
     }
 }
 
-/// Raises the floors until they add up to a claim with another constant.
-fn raise(claim: &Claim, proof: &mut Lifting, rng: &mut ChaCha8Rng) {
+/// Raises a floor until all of them add up to a claim with another constant.
+fn raise(claim: &Claim, proof: &mut Lifting, place: usize) {
     let Some(cut) = cut_of(claim, proof.reductions()) else {
         return;
     };
     let sum: f64 = proof.parts.iter().map(|part| part.floor).sum();
     let missing = -(cut.constant.to_f64().value() + sum) + 1e-12;
     if missing > 0.0 && missing.is_finite() && !proof.parts.is_empty() {
-        let place = rng.random_range(0..proof.parts.len());
+        let place = place % proof.parts.len();
         proof.parts[place].floor += missing;
     }
 }
@@ -706,11 +701,12 @@ fn changed_proofs_prove_nothing_false() {
     for family in [0, 1, 2, 3, 4, 6, 7] {
         let mut found = 0;
         for round in 0..60 {
-            let known = known(family + FAMILIES * round);
-            let yes = known.claim("1/8");
             if found == 2 {
                 break;
             }
+            let known = known(family + FAMILIES * round);
+            // the constants past the truth and before it
+            let yes = known.claim("1/8");
             if let Some(proof) = proved(&yes, 600) {
                 let length: usize = proof
                     .parts
@@ -718,12 +714,18 @@ fn changed_proofs_prove_nothing_false() {
                     .flat_map(|part| &part.trees)
                     .map(String::len)
                     .sum();
-                if (3..60).contains(&length) {
+                let wanted = if family == 2 {
+                    !proof.direction.is_empty()
+                } else {
+                    length > 2
+                };
+                if wanted && length < 60 {
                     found += 1;
                     divided += u32::from(proof.divided);
                     along += u32::from(!proof.direction.is_empty());
                     shared += u32::from(!proof.shares.is_empty());
-                    chosen.push((known, yes, proof_twin(family, round), proof));
+                    let no = known.false_twin("1e-6");
+                    chosen.push((known, yes, no, proof));
                 }
             }
         }
@@ -747,7 +749,7 @@ fn changed_proofs_prove_nothing_false() {
             }
             let mut past = forged.clone();
             if rng.random_range(0..4) > 0 {
-                raise(no, &mut past, &mut rng);
+                raise(no, &mut past, rng.random_range(0..4));
             }
             assert!(
                 replay(no, &past).is_err(),
@@ -765,9 +767,4 @@ fn changed_proofs_prove_nothing_false() {
         .sum();
     println!("{accepted} of {changes} changed proofs still prove the true claim");
     assert!(u64::from(accepted) < changes / 2 && accepted > 0);
-}
-
-/// The same data as those of a true claim, with a constant just past the truth.
-fn proof_twin(family: u64, round: u64) -> Claim {
-    known(family + FAMILIES * round).false_twin("1e-6")
 }
