@@ -768,3 +768,24 @@ fn changed_proofs_prove_nothing_false() {
     println!("{accepted} of {changes} changed proofs still prove the true claim");
     assert!(u64::from(accepted) < changes / 2 && accepted > 0);
 }
+
+/// A common factor goes only where it cannot be negative.
+#[test]
+fn a_factor_that_changes_its_sign_is_not_divided_out() {
+    for inequality in [
+        "w[0] * (1 + w[1]^2) >= 0",
+        "w[0]^3 * (1 + w[1]^2) >= 0",
+        "w[0]^3 * exp(w[1]) + 2 * w[0]^5 >= 0",
+        "tanh(w[0]) * (2 + w[1]) >= 0",
+        "(w[0] + w[0] * w[1]^2) * (w[0] + 3)^2 >= 0",
+    ] {
+        let no = load("", 2, "sum(x)", inequality, r#"{"w": {"box": [-1, 1]}}"#);
+        assert!(proved(&no, 2000).is_none(), "{inequality}");
+        let yes = load("", 2, "sum(x)", inequality, r#"{"w": {"box": [0, 1]}}"#);
+        let mut proof = proved(&yes, 2000).unwrap_or_else(|| panic!("{inequality}"));
+        for part in &mut proof.parts {
+            part.ranges.iter_mut().for_each(|range| *range = [-1.0, 1.0]);
+        }
+        assert!(replay(&no, &proof).is_err(), "{inequality}");
+    }
+}
