@@ -200,15 +200,14 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
 
     /// Taylor's formula with the second derivatives over a box where the slopes are continuous. With `d = x - c` and
     /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
-    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
+    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time. The derivative of a step counts as
+    /// zero, so that the gradient itself must not jump in the box.
     fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
-        // the second derivatives do not see a jump of the first ones
-        if self.variables == 0 || !self.is_smooth(cell) {
-            return None;
-        }
-        let flags = self.hessian.run(&[(Input::W, cell)]);
-        if !flags.defined {
-            return None;
+        for derivative in [&mut self.gradient, &mut self.hessian] {
+            let flags = derivative.run(&[(Input::W, cell)]);
+            if !(flags.defined && flags.continuous) {
+                return None;
+            }
         }
         let rows: Vec<Vec<A::Value>> = (0..self.variables)
             .map(|number| self.hessian.root(number).to_vec())
@@ -334,12 +333,6 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         }
         let flags = self.gradient.run(&[(Input::W, cell)]);
         flags.defined.then(|| self.gradient.root(0).to_vec())
-    }
-
-    /// Whether the gradient is defined and continuous on a box.
-    fn is_smooth(&mut self, cell: &[A::Value]) -> bool {
-        let flags = self.gradient.run(&[(Input::W, cell)]);
-        flags.defined && flags.continuous
     }
 }
 

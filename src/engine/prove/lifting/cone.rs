@@ -26,9 +26,9 @@ const LOOKS: usize = 400;
 #[derive(Clone, Debug)]
 pub struct Cone {
     /// a form without coordinates
-    factor: FormId,
+    pub factor: FormId,
     /// weight and centre of each coordinate in the norm
-    coordinates: HashMap<u32, (RBig, RBig)>,
+    pub coordinates: HashMap<u32, (RBig, RBig)>,
 }
 
 impl Cone {
@@ -128,6 +128,9 @@ impl Cone {
             let distance = own.apply(Unary::Abs, distance);
             let share = RBig::try_from(share).ok()?;
             part.function = own.combine(&[(RBig::ONE, part.function), (share, distance)]);
+            if own.exhausted() {
+                return None;
+            }
         }
         arithmetic.at_least(&left, &RBig::ZERO).then_some(())
     }

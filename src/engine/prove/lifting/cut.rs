@@ -206,7 +206,8 @@ impl Cut {
         for group in groups {
             parts.push(group.part(&mut arena)?);
         }
-        Some(Cut {
+        // a form that was made when the work was spent means nothing
+        (!arena.exhausted()).then_some(Cut {
             arena,
             constant: whole.constant.clone(),
             parts,

@@ -30,7 +30,7 @@ pub struct Goal {
 }
 
 /// How the goal is made; part of a proof.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Reductions<'a> {
     /// stands for the norm of the gradient when not empty
     pub direction: &'a [f64],
@@ -96,7 +96,7 @@ pub fn goal<A: RigorousArithmetic>(
     if reductions.relieved {
         form = without_quadratic(&mut arena, form)?;
     }
-    Some(Goal {
+    (!arena.exhausted()).then_some(Goal {
         arena,
         form,
         tolerance,
