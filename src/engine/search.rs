@@ -1,5 +1,5 @@
 //! Search for a violation: projected descent on the slack from the worst samples, with the gradient
-//! of the slack graph, then a derivative-free finish for kinks; and, from fewer starts, in the small
+//! of the slack graph, then a derivative-free finish for kinks; and, from few starts, in the small
 //! subspaces where entries of a parameter block are equal. What it finds is only a suspicion until
 //! [`confirm`] encloses the slack there in intervals.
 
@@ -38,8 +38,8 @@ const WORKER_ENTRIES: usize = 1 << 26;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// starting points: the worst of the samples and what the prover suspects, and some of them again in
-    /// each subspace of tied coordinates
+    /// starting points: the worst of the samples, what the prover suspects, and the two worst samples again
+    /// in each subspace of tied coordinates
     pub starts: u64,
     /// evaluations of the slack, with or without its gradient
     pub evaluations: u64,
