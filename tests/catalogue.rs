@@ -32,10 +32,6 @@ fn truths() -> Vec<(String, bool)> {
         .collect()
 }
 
-/// False claims whose violation the search does not find yet, for the reasons in `cases/README.md`. They may
-/// not be proved.
-const OPEN: &[&str] = &["leaky-net-gradient-64-no-slope"];
-
 fn load(name: &str) -> (Case, Claim) {
     let case =
         Case::load(&root().join(format!("cases/{name}.json")), false).unwrap_or_else(|e| panic!("{e}"));
@@ -92,8 +88,6 @@ fn verdicts_are_those_of_the_mathematics() {
                 "{name} is true, and came out {:?}: {}",
                 findings.verdict, findings.reason
             );
-        } else if OPEN.contains(&name.as_str()) {
-            assert_ne!(findings.verdict, Verdict::Proved, "{name} is false");
         } else {
             assert_eq!(
                 findings.verdict,

@@ -140,7 +140,7 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
             case.check.max_boxes
         ));
         line(&format!(
-            "  search          projected descent and random moves from the {} worst points",
+            "  search          projected descent and random moves from the {} worst points, and steps of tied coordinates",
             case.check.starts
         ));
     }

@@ -1,6 +1,7 @@
 //! Search for a violation: projected descent on the slack from the worst samples, with the gradient
-//! of the slack graph, then a derivative-free finish for kinks. What it finds is only a suspicion
-//! until [`confirm`] encloses the slack there in intervals.
+//! of the slack graph, then a derivative-free finish for kinks; and, from few starts, in the small
+//! subspaces where entries of a parameter block are equal. What it finds is only a suspicion until
+//! [`confirm`] encloses the slack there in intervals.
 
 use dashu_ratio::RBig;
 use rayon::prelude::*;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::enclose::{Encloser, ExactPoint};
 use super::points::{Point, Points};
 use super::sample::Candidate;
+use super::ties::Tie;
 use crate::claim::Claim;
 use crate::eval::float::FloatArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
@@ -20,6 +22,12 @@ use crate::graph::op::Input;
 const STEPS: usize = 200;
 /// Derivative-free moves from each start.
 const MOVES: usize = 400;
+/// Starts in each subspace of tied coordinates.
+const TIED_STARTS: usize = 2;
+/// Moves from each of them.
+const TIED_MOVES: usize = 200;
+/// The shortest of these moves, as a share of the region's width.
+const TIED_REACH: f64 = 1e-4;
 /// Suspicious points that are enclosed in intervals before the search gives up.
 const CONFIRMATIONS: usize = 64;
 
@@ -30,7 +38,8 @@ const WORKER_ENTRIES: usize = 1 << 26;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// starting points, the worst of the samples
+    /// starting points: the worst of the samples, what the prover suspects, and the two worst samples again
+    /// in each subspace of tied coordinates
     pub starts: u64,
     /// evaluations of the slack, with or without its gradient
     pub evaluations: u64,
@@ -68,12 +77,21 @@ pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, 
     for &input in &inputs {
         roots.push(graph.gradient(claim.slack, input, claim.dimension));
     }
-    let value = Evaluator::new(&graph, &roots[..1], FloatArithmetic);
+    let value = Evaluator::new(
+        &graph,
+        &[claim.slack, claim.sides.left, claim.sides.right],
+        FloatArithmetic,
+    );
     let full = Evaluator::new(&graph, &roots, FloatArithmetic);
     let workers = (WORKER_ENTRIES / graph.entries().max(1)).max(1);
-    let descents: Vec<(Candidate, u64)> = starts
+    let ties = Tie::of(&claim.blocks);
+    let mut paths: Vec<(&Candidate, Option<&Tie>)> = starts.iter().map(|start| (start, None)).collect();
+    for tie in &ties {
+        paths.extend(starts.iter().take(TIED_STARTS).map(|start| (start, Some(tie))));
+    }
+    let descents: Vec<(Candidate, u64)> = paths
         .par_iter()
-        .with_min_len(starts.len().div_ceil(workers))
+        .with_min_len(paths.len().div_ceil(workers))
         .enumerate()
         .map_init(
             || Descent {
@@ -83,9 +101,12 @@ pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, 
                 full: full.clone(),
                 evaluations: 0,
             },
-            |descent, (number, start)| {
+            |descent, (number, (start, tie))| {
                 descent.evaluations = 0;
-                let found = descent.from(start, number as u64);
+                let found = match tie {
+                    None => descent.from(start, number as u64),
+                    Some(tie) => descent.tied(start, tie),
+                };
                 (found, descent.evaluations)
             },
         )
@@ -96,7 +117,7 @@ pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, 
     found.sort_by(|a, b| a.slack.total_cmp(&b.slack));
     let (w, v) = found.first().map(|best| best.point.shown()).unwrap_or_default();
     let search = Search {
-        starts: starts.len() as u64,
+        starts: paths.len() as u64,
         evaluations,
         lowest: found.first().map(|best| best.slack),
         w,
@@ -108,7 +129,9 @@ pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, 
 struct Descent {
     points: Points,
     inputs: Vec<Input>,
+    /// the slack and its two sides
     value: Evaluator<FloatArithmetic>,
+    /// the slack and its gradients
     full: Evaluator<FloatArithmetic>,
     evaluations: u64,
 }
@@ -123,6 +146,70 @@ impl Descent {
         self.value.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
         let slack = self.value.root(0)[0];
         if slack.is_nan() { f64::INFINITY } else { slack }
+    }
+
+    /// The slack relative to the sizes of its sides, which does not fall where both of them vanish;
+    /// infinite where the slack is, or where both are 0.
+    fn relative(&mut self, point: &Point) -> f64 {
+        let slack = self.slack(point);
+        if slack == f64::INFINITY {
+            return slack;
+        }
+        let size = self.value.root(1)[0].abs() + self.value.root(2)[0].abs();
+        let relative = slack / size;
+        if relative.is_nan() {
+            f64::INFINITY
+        } else {
+            relative
+        }
+    }
+
+    /// Compass search (Kolda, Lewis, Torczon 2003) where coordinates are tied, from the start with its
+    /// groups made equal: each group in turn a step up and a step down, at first as long as the region
+    /// is wide, which leads from bound to bound, and half as long after a sweep that gained nothing.
+    /// It descends on the slack relative to its sides and needs no gradient, which is 0 wherever
+    /// the slack depends on signs alone.
+    fn tied(&mut self, start: &Candidate, tie: &Tie) -> Candidate {
+        let sides = self.inputs.len();
+        let mut best = start.point.clone();
+        for (input, set) in self.points.free() {
+            let side = best.side_mut(*input);
+            tie.apply(side);
+            set.project(side);
+        }
+        let mut lowest = self.relative(&best);
+        let mut share = 1.0;
+        let mut moves = 0;
+        while share > TIED_REACH && moves < TIED_MOVES {
+            let before = lowest;
+            let groups = (0..sides).flat_map(|side| tie.groups.iter().map(move |group| (side, group)));
+            let steps = groups.flat_map(|(side, group)| [(side, group, share), (side, group, -share)]);
+            for (side, group, step) in steps.take(TIED_MOVES - moves) {
+                moves += 1;
+                let trial = self.stepped(&best, side, group, step);
+                let relative = self.relative(&trial);
+                if relative < lowest {
+                    (best, lowest) = (trial, relative);
+                }
+            }
+            if lowest >= before {
+                share *= 0.5;
+            }
+        }
+        let slack = self.slack(&best);
+        Candidate { point: best, slack }
+    }
+
+    /// One group of coordinates of a side moved by a share of the region's width, and back into the region.
+    fn stepped(&self, point: &Point, side: usize, group: &[usize], share: f64) -> Point {
+        let (input, set) = &self.points.free()[side];
+        let mut moved = point.clone();
+        let coordinates = moved.side_mut(*input);
+        for &coordinate in group {
+            coordinates[coordinate] += share * set.scale();
+        }
+        set.project(coordinates);
+        moved
     }
 
     fn from(&mut self, start: &Candidate, number: u64) -> Candidate {
