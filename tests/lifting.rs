@@ -816,3 +816,75 @@ fn a_factor_that_changes_its_sign_is_not_divided_out() {
         assert!(replay(&no, &proof).is_err(), "{inequality}");
     }
 }
+
+/// Claims that are tight where `w = v`, or whose quadratic terms are tight along a line, and false by `M`:
+/// no proof of the twin that is true carries over, whatever its flags and trees are changed to.
+#[test]
+fn what_is_false_beside_where_it_is_tight_is_never_proved() {
+    let both = r#"{"w": {"box": [-1, 1]}, "v": {"box": [-1, 1]}}"#;
+    let alone = r#"{"w": {"box": [-1, 1]}}"#;
+    let bregman = "f(w) >= f(v) + dot(grad(f)(v), w - v)";
+    let (mut proofs, mut tied, mut relieved) = (0, 0, 0);
+    for (f, inequality, region) in [
+        // w = -1 and any other v
+        ("sum(x)", "(w[0] - v[0])^2 * (w[0] + 1 + (M)) >= 0", both),
+        ("sum(x)", "(w[0] - v[0])^4 * (w[0] + 1 + (M)) >= 0", both),
+        (
+            "sum(x)",
+            "abs(w[0] - v[0]) * (w[0] - v[0])^2 * (w[0] + 1 + (M)) >= 0",
+            both,
+        ),
+        // v a little below w < 0
+        (
+            "sum(x)",
+            "(w[0] - v[0])^2 * (relu(w[0] - v[0] / 2) + relu(v[0] - w[0]) + (M)) >= 0",
+            both,
+        ),
+        // concave near 0
+        ("sum(x^4 / 12 + (M) * x^2)", bregman, both),
+        ("sum(relu(x)^2 + (M) * x^2)", bregman, both),
+        // concave in one direction
+        ("(x[0] - 2 * x[1])^2 + (M) * x[1]^2", bregman, both),
+        // w[0] = w[1] = 1, and w[0] + w[1] = -1
+        (
+            "sum(x)",
+            "2 * w[0]^2 - 4 * w[0] * w[1] + (2 + (M)) * w[1]^2 + relu(w[0] - w[1]) >= 0",
+            alone,
+        ),
+        (
+            "sum(x)",
+            "(w[0] + w[1])^2 + 2 * w[0] + 2 * w[1] + 1 + (M) + relu(w[0] + w[1]) >= 0",
+            alone,
+        ),
+    ] {
+        for margin in ["1/4", "1e-2", "1e-6"] {
+            let with = |m: &str| load("", 2, &f.replace('M', m), &inequality.replace('M', m), region);
+            let (yes, no) = (with(margin), with(&format!("-{margin}")));
+            assert!(proved(&no, 400).is_none(), "{inequality}, f = {f}, {margin}");
+            let Some(proof) = proved(&yes, 400) else { continue };
+            proofs += 1;
+            let mut trees = proof.parts.iter().flat_map(|part| &part.trees);
+            tied += u32::from(trees.any(|tree| tree.contains('z')));
+            relieved += u32::from(proof.relieved);
+            for flags in 0..8 {
+                for letter in ["", "n", "m", "t", "u", "s", "z"] {
+                    let mut forged = proof.clone();
+                    forged.divided = flags & 1 > 0;
+                    forged.relieved = flags & 2 > 0;
+                    forged.expanded = flags & 4 > 0;
+                    if !letter.is_empty() {
+                        let trees = forged.parts.iter_mut().flat_map(|part| &mut part.trees);
+                        trees.for_each(|tree| *tree = letter.to_owned());
+                    }
+                    raise(&no, &mut forged, 0);
+                    assert!(
+                        replay(&no, &forged).is_err(),
+                        "{inequality}, f = {f}, {margin}, {flags}, {letter}"
+                    );
+                }
+            }
+        }
+    }
+    println!("{proofs} proofs of true twins, {tied} with ties, {relieved} without quadratic terms");
+    assert!(tied > 0 && relieved > 0);
+}
