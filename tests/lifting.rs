@@ -8,10 +8,10 @@ use dashu_ratio::RBig;
 use proxycert::case::Case;
 use proxycert::certificate::replay::lifting::replay;
 use proxycert::claim::Claim;
-use proxycert::engine::enclose::{Encloser, ExactPoint, Slack};
+use proxycert::engine::enclose::{Encloser, ExactPoint, Slack, defined_hull};
 use proxycert::engine::points::{Draw, Point, Points};
 use proxycert::engine::prove::lifting::cut::{Cut, Part};
-use proxycert::engine::prove::lifting::prepare::{Reductions, free_inputs, goal};
+use proxycert::engine::prove::lifting::prepare::{Reductions, goal};
 use proxycert::engine::prove::lifting::{self, Lifting};
 use proxycert::eval::checker::{CheckerArithmetic, Enclosure};
 use proxycert::eval::{Arithmetic, RigorousArithmetic};
@@ -73,13 +73,13 @@ fn proved(claim: &Claim, max_boxes: u64) -> Option<Lifting> {
 
 fn coordinates(claim: &Claim, point: &Point) -> Vec<Enclosure> {
     let mut checker = CheckerArithmetic::new();
-    let inputs = free_inputs(claim);
+    let inputs = claim.region.inputs();
     let sides = inputs.iter().flat_map(|&input| point.side(input));
     sides.map(|&x| checker.float(x)).collect()
 }
 
 fn slack_at(claim: &Claim, at: &[Enclosure]) -> Enclosure {
-    let inputs = free_inputs(claim);
+    let inputs = claim.region.inputs();
     let sides: Vec<_> = inputs.into_iter().zip(at.chunks_exact(claim.dimension)).collect();
     let enclosed = Slack::new(claim, CheckerArithmetic::new()).over(&sides);
     assert!(enclosed.flags.defined);
@@ -118,7 +118,7 @@ fn cut_at(cut: &Cut, at: &[Enclosure]) -> Enclosure {
 }
 
 fn cut_of(claim: &Claim, reductions: Reductions) -> Option<Cut> {
-    let hull = lifting::hull(claim, CheckerArithmetic::new())?;
+    let hull = defined_hull(claim, CheckerArithmetic::new())?;
     let goal = goal(claim, reductions, &hull, CheckerArithmetic::new())?;
     Cut::new(goal.arena, goal.form)
 }

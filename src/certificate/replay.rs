@@ -244,7 +244,7 @@ struct SlackJudge {
 impl SlackJudge {
     fn new(claim: &Claim) -> SlackJudge {
         let mut graph = claim.graph.clone();
-        let inputs: Vec<Input> = claim.region.free().iter().map(|(input, _)| *input).collect();
+        let inputs = claim.region.inputs();
         let gradients: Vec<_> = inputs
             .iter()
             .map(|&input| graph.gradient(claim.slack, input, claim.dimension))

@@ -32,6 +32,11 @@ pub struct Region {
 }
 
 impl Region {
+    /// The inputs that vary, `w` first.
+    pub fn inputs(&self) -> Vec<Input> {
+        self.free().iter().map(|(input, _)| *input).collect()
+    }
+
     /// The inputs that vary, with their sets, `w` first.
     pub fn free(&self) -> Vec<(Input, Set)> {
         let sides = [(Input::W, Some(self.w)), (Input::V, self.v)];

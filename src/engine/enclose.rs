@@ -193,6 +193,19 @@ fn outward<A: RigorousArithmetic>(x: &A::Value, arithmetic: &A) -> Interval {
     Interval::new(lo, hi)
 }
 
+/// The box around the region ([`root_box`]) in an arithmetic; `None` where there is none, or where
+/// something that the claim speaks of is not defined all over it.
+pub fn defined_hull<A: RigorousArithmetic + Clone>(
+    claim: &Claim,
+    mut arithmetic: A,
+) -> Option<Vec<A::Value>> {
+    let hull = values(&root_box(claim, arithmetic.clone())?, &mut arithmetic);
+    let inputs = claim.region.inputs().into_iter();
+    let sides: Vec<_> = inputs.zip(hull.chunks_exact(claim.dimension)).collect();
+    let flags = Slack::new(claim, arithmetic).over(&sides).flags;
+    flags.defined.then_some(hull)
+}
+
 /// The numbers of each range in an arithmetic.
 pub fn values<A: RigorousArithmetic>(ranges: &[Interval], arithmetic: &mut A) -> Vec<A::Value> {
     ranges

@@ -67,10 +67,9 @@ impl<'a> Rebuilder<'a> {
     pub fn copy(&mut self, target: &mut Symbolic, root: FormId) -> Option<FormId> {
         let known = |form: FormId| self.forms.contains_key(&form);
         for atom in self.source.atoms_behind(root, known) {
-            // a coordinate that nothing replaces may stand in a linear part that is replaced
-            let coordinate = matches!(self.source.atom(atom), Atom::Variable(_));
-            if !coordinate && !self.atoms.contains_key(&atom) {
-                let copy = self.atom(target, atom);
+            if !self.atoms.contains_key(&atom)
+                && let Some(copy) = self.atom(target, atom)
+            {
                 self.atoms.insert(atom, copy);
             }
         }
@@ -110,15 +109,14 @@ impl<'a> Rebuilder<'a> {
         copy
     }
 
-    fn atom(&mut self, target: &mut Symbolic, id: AtomId) -> FormId {
+    /// The copy of an atom; none of a coordinate that nothing replaces, which may stand in a linear part
+    /// that is replaced as a whole.
+    fn atom(&mut self, target: &mut Symbolic, id: AtomId) -> Option<FormId> {
         let all = |rebuilder: &mut Self, target: &mut Symbolic, forms: &[FormId]| -> Box<[FormId]> {
             forms.iter().map(|form| rebuilder.form(target, *form)).collect()
         };
-        match self.source.atom(id).clone() {
-            Atom::Variable(_) => {
-                self.lost = true;
-                target.constant(RBig::ZERO)
-            }
+        Some(match self.source.atom(id).clone() {
+            Atom::Variable(_) => return None,
             Atom::Pi => target.of_atom(Atom::Pi),
             Atom::Sum(x) => self.form(target, x),
             Atom::Unary(op, x) => {
@@ -175,7 +173,7 @@ impl<'a> Rebuilder<'a> {
                 let atom = Atom::ArgMax(all(self, target, &forms), number);
                 target.of_atom(atom)
             }
-        }
+        })
     }
 
     /// Whether a step of this argument is an element of a Clarke set that becomes a coordinate.

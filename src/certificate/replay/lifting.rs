@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::{Replayed, Walk};
 use crate::claim::Claim;
+use crate::engine::enclose::defined_hull;
 use crate::engine::prove::lifting::cut::{Cut, Part};
 use crate::engine::prove::lifting::pieces::pieces;
 use crate::engine::prove::lifting::prepare::goal;
@@ -22,7 +23,7 @@ use crate::eval::checker::CheckerArithmetic;
 /// A sentence that says what is wrong with it.
 pub fn replay(claim: &Claim, proof: &Lifting) -> Result<Replayed, String> {
     let arithmetic = CheckerArithmetic::new;
-    let Some(hull) = lifting::hull(claim, arithmetic()) else {
+    let Some(hull) = defined_hull(claim, arithmetic()) else {
         return Err("the region has no bounded hull on which the claim is defined".to_owned());
     };
     let Some(goal) = goal(claim, proof.reductions(), &hull, arithmetic()) else {

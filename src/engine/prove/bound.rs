@@ -58,7 +58,7 @@ impl Bounder {
     pub fn new(claim: &Claim, tolerance: f64) -> Bounder {
         let mut graph = claim.graph.clone();
         let free = claim.region.free();
-        let inputs: Vec<Input> = free.iter().map(|(input, _)| *input).collect();
+        let inputs = claim.region.inputs();
         let gradients: Vec<_> = inputs
             .iter()
             .map(|&input| graph.gradient(claim.slack, input, claim.dimension))
@@ -200,7 +200,7 @@ const MAX_TAYLOR: usize = 6;
 
 /// The slack with its second derivatives, where there are few coordinates.
 pub fn taylor<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: A) -> Option<Smooth<A>> {
-    let coordinates = claim.region.free().len() * claim.dimension;
+    let coordinates = claim.region.inputs().len() * claim.dimension;
     let piece = (coordinates <= MAX_TAYLOR).then(|| Piece::whole(claim, vec![[0.0; 2]; coordinates]))?;
     Some(Smooth::new(&piece, arithmetic))
 }

@@ -33,6 +33,13 @@ struct Vanishing<A: RigorousArithmetic> {
     derivatives: Evaluator<A>,
 }
 
+/// Enclosures of the gradient over a box.
+struct Slopes<V> {
+    values: Vec<V>,
+    /// whether no step jumps in the box
+    continuous: bool,
+}
+
 impl<A: RigorousArithmetic + Clone> Smooth<A> {
     /// Prepares a piece.
     pub fn new(piece: &Piece, arithmetic: A) -> Self {
@@ -97,16 +104,10 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         self.bound(rule, ranges).unwrap_or(f64::NEG_INFINITY)
     }
 
-    /// Enclosures of the derivatives over the box; empty where one of them is not defined.
-    pub fn slopes(&mut self, ranges: &Ranges) -> Vec<(f64, f64)> {
-        let cell = self.cell(ranges);
-        let slopes = self.slopes_over(&cell).unwrap_or_default();
-        slopes.iter().map(|slope| self.arithmetic.ends(slope)).collect()
-    }
-
     /// The best lower bound of all rules, with the rule; further rules are not tried once the bound is
-    /// `enough`.
-    pub fn best(&mut self, ranges: &Ranges, enough: f64) -> (f64, Rule) {
+    /// `enough`. Beside it the ends of the enclosed derivatives over the box; none where one of them is not
+    /// defined, or where they were not needed.
+    pub fn best(&mut self, ranges: &Ranges, enough: f64) -> (f64, Rule, Vec<(f64, f64)>) {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         let mut best = (self.arithmetic.ends(&natural).0, Rule::Natural);
@@ -115,18 +116,25 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         {
             best = (bound, Rule::Vanishing);
         }
-        if best.0 >= enough || !(flags.defined && flags.continuous) {
-            return best;
+        if best.0 >= enough {
+            return (best.0, best.1, Vec::new());
         }
         let Some(slopes) = self.slopes_over(&cell) else {
-            return best;
+            return (best.0, best.1, Vec::new());
         };
-        for rule in [
-            Rule::MeanValue,
-            Rule::SecondOrder,
-            Rule::Face,
-            Rule::FaceMeanValue,
-        ] {
+        let ends = slopes.values.iter().map(|slope| self.arithmetic.ends(slope));
+        let ends = ends.collect();
+        let rules: &[Rule] = if flags.defined && flags.continuous {
+            &[
+                Rule::MeanValue,
+                Rule::SecondOrder,
+                Rule::Face,
+                Rule::FaceMeanValue,
+            ]
+        } else {
+            &[]
+        };
+        for &rule in rules {
             let bound = self.by_slopes(rule, ranges, &cell, &slopes);
             if let Some(bound) = bound.filter(|bound| *bound > best.0) {
                 best = (bound, rule);
@@ -135,7 +143,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                 break;
             }
         }
-        best
+        (best.0, best.1, ends)
     }
 
     fn bound(&mut self, rule: Rule, ranges: &Ranges) -> Option<f64> {
@@ -162,23 +170,25 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         rule: Rule,
         ranges: &Ranges,
         cell: &[A::Value],
-        slopes: &[A::Value],
+        slopes: &Slopes<A::Value>,
     ) -> Option<f64> {
         match rule {
             Rule::Discard | Rule::Hessian | Rule::Natural | Rule::Vanishing => None,
-            Rule::MeanValue => self.mean_value(ranges, slopes),
+            Rule::MeanValue => self.mean_value(ranges, &slopes.values),
+            // the derivative of a step counts as zero, so that only the gradient shows its jump
+            Rule::SecondOrder if !slopes.continuous => None,
             Rule::SecondOrder => self.second_order(ranges, cell),
             Rule::Face => {
-                let face = self.face(ranges, slopes);
+                let face = self.face(ranges, &slopes.values);
                 let cell = self.cell(&face);
                 let (value, _) = self.value_over(&cell);
                 Some(self.arithmetic.ends(&value).0)
             }
             Rule::FaceMeanValue => {
-                let face = self.face(ranges, slopes);
+                let face = self.face(ranges, &slopes.values);
                 let cell = self.cell(&face);
                 let slopes = self.slopes_over(&cell)?;
-                self.mean_value(&face, &slopes)
+                self.mean_value(&face, &slopes.values)
             }
         }
     }
@@ -200,14 +210,11 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
 
     /// Taylor's formula with the second derivatives over a box where the slopes are continuous. With `d = x - c` and
     /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
-    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time. The derivative of a step counts as
-    /// zero, so that the gradient itself must not jump in the box.
+    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
     fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
-        for derivative in [&mut self.gradient, &mut self.hessian] {
-            let flags = derivative.run(&[(Input::W, cell)]);
-            if !(flags.defined && flags.continuous) {
-                return None;
-            }
+        let flags = self.hessian.run(&[(Input::W, cell)]);
+        if !(flags.defined && flags.continuous) {
+            return None;
         }
         let rows: Vec<Vec<A::Value>> = (0..self.variables)
             .map(|number| self.hessian.root(number).to_vec())
@@ -220,7 +227,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             return None;
         }
         let square = Unary::Pow(Exponent { num: 2, den: 1 });
-        for (number, (slope, range)) in slopes.iter().zip(ranges).enumerate() {
+        for (number, (slope, range)) in slopes.values.iter().zip(ranges).enumerate() {
             let mut curvature = rows[number][number].clone();
             for (other, entry) in rows[number].iter().enumerate() {
                 if other != number {
@@ -267,7 +274,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let mut wide = cell.to_vec();
         let zero = self.arithmetic.float(0.0);
         wide[own.coordinate] = self.arithmetic.hull(&cell[own.coordinate], &zero);
-        // all are continuous together or not at all for the purpose of Taylor's formula
+        // a jump of any of them would be one of the function or of a derivative that Taylor's formula needs
         let flags = own.derivatives.run(&[(Input::W, &wide)]);
         if !(flags.defined && flags.continuous) {
             return None;
@@ -327,12 +334,18 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 
     /// The gradient over a box where it is defined; at kinks, every element of the Clarke sets.
-    fn slopes_over(&mut self, cell: &[A::Value]) -> Option<Vec<A::Value>> {
+    fn slopes_over(&mut self, cell: &[A::Value]) -> Option<Slopes<A::Value>> {
         if self.variables == 0 {
-            return Some(Vec::new());
+            return Some(Slopes {
+                values: Vec::new(),
+                continuous: true,
+            });
         }
         let flags = self.gradient.run(&[(Input::W, cell)]);
-        flags.defined.then(|| self.gradient.root(0).to_vec())
+        flags.defined.then(|| Slopes {
+            values: self.gradient.root(0).to_vec(),
+            continuous: flags.continuous,
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use super::{MAX_WORK, Proof};
 use crate::claim::Claim;
 use crate::claim::region::Set;
 use crate::engine::Options;
-use crate::engine::enclose::{Slack, bounded_hull, common_box, root_box, values};
+use crate::engine::enclose::{bounded_hull, common_box, defined_hull, values};
 use crate::eval::RigorousArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
@@ -48,16 +48,7 @@ pub fn question<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A)
     let convexity = claim.convexity.as_ref()?;
     let ranges = common_box(claim, arithmetic.clone())?;
 
-    let root = values(&root_box(claim, arithmetic.clone())?, &mut arithmetic);
-    let free = claim.region.free();
-    let sides: Vec<(Input, &[A::Value])> = free
-        .iter()
-        .map(|(input, _)| *input)
-        .zip(root.chunks_exact(claim.dimension))
-        .collect();
-    if !Slack::new(claim, arithmetic.clone()).over(&sides).flags.defined {
-        return None;
-    }
+    defined_hull(claim, arithmetic.clone())?;
 
     let mut constants = Evaluator::new(&claim.graph, &convexity.nonnegative, arithmetic.clone());
     let defined = constants.run(&[]).defined;

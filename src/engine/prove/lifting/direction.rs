@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::cut::{Cut, Part, scalars};
-use super::prepare::{free_inputs, slack_along};
+use super::prepare::slack_along;
 use crate::claim::Claim;
 use crate::eval::float::FloatArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
@@ -96,7 +96,7 @@ fn along_coordinates(claim: &Claim, hull: &[Interval]) -> Option<Vec<Vec<f64>>> 
             hull.iter().map(draw).collect()
         })
         .collect();
-    let inputs = free_inputs(claim);
+    let inputs = claim.region.inputs();
     let mut found = Vec::new();
     for number in 0..claim.dimension.min(MAX_COORDINATES) {
         for sign in [1.0, -1.0] {
@@ -128,7 +128,7 @@ fn find(claim: &Claim, hull: &[Interval]) -> Option<Vec<f64>> {
     let input = Input::Gradient(claim.requests.len() as u32);
     let direction = graph.input(input, dimension);
     let slack = slack_along(claim, &mut graph, direction)?;
-    let mut inputs = free_inputs(claim);
+    let mut inputs = claim.region.inputs();
     inputs.push(input);
     let (arena, forms) = scalars(&graph, &[slack], &inputs, dimension, Symbolic::default())?;
     let cut = Cut::new(arena, forms[0][0])?;

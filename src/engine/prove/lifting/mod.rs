@@ -20,7 +20,7 @@ use dashu_ratio::RBig;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::super::enclose::{Slack, root_box};
+use super::super::enclose::defined_hull;
 use super::smooth::Smooth;
 use super::tree::{MAX_TEXT, Rule, Tree, middle};
 use crate::claim::Claim;
@@ -29,7 +29,7 @@ use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::symbolic::Enclosures;
 use cut::Cut;
 use pieces::{Ranges, pieces};
-use prepare::{Reductions, free_inputs, goal};
+use prepare::{Reductions, goal};
 
 /// Names the method in certificates.
 pub const RULE: &str = "lifting";
@@ -126,26 +126,6 @@ pub struct Attempt {
     pub depth: u32,
 }
 
-/// The hull of a claim's region; `None` where it is not bounded or the claim is not defined all over
-/// it.
-pub fn hull<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: A) -> Option<Vec<A::Value>> {
-    let root = root_box(claim, arithmetic.clone())?;
-    let mut reader = arithmetic.clone();
-    let hull: Vec<A::Value> = root
-        .iter()
-        .map(|range| {
-            let (lo, hi) = (reader.float(range.lo), reader.float(range.hi));
-            reader.hull(&lo, &hi)
-        })
-        .collect();
-    let sides: Vec<_> = free_inputs(claim)
-        .into_iter()
-        .zip(hull.chunks_exact(claim.dimension))
-        .collect();
-    let flags = Slack::new(claim, arithmetic).over(&sides).flags;
-    flags.defined.then_some(hull)
-}
-
 /// The ranges of the lifted variables of each part, as binary64 numbers rounded outward; `None` where
 /// one is not bounded.
 pub fn ranges<A: RigorousArithmetic>(cut: &Cut, hull: &[A::Value], arithmetic: A) -> Option<Vec<Ranges>> {
@@ -180,7 +160,7 @@ pub fn suffices(constant: &RBig, floors: impl Iterator<Item = f64>, tolerance: &
 
 /// Tries to prove the claim with at most so many boxes; `None` where it does not come apart.
 pub fn prove(claim: &Claim, max_boxes: u64) -> Option<Attempt> {
-    let hull = hull(claim, IntervalArithmetic::new())?;
+    let hull = defined_hull(claim, IntervalArithmetic::new())?;
     let mut last = None;
     for plan in plans(claim, &hull) {
         let attempt = attempt(claim, &hull, plan, max_boxes);
@@ -192,28 +172,29 @@ pub fn prove(claim: &Claim, max_boxes: u64) -> Option<Attempt> {
     last
 }
 
-/// What is tried, in this order: first what costs little where it does not help.
-fn plans(claim: &Claim, hull: &[Interval]) -> Vec<Lifting> {
-    let mut plans = vec![
-        Lifting {
-            divided: true,
-            ..Lifting::default()
-        },
-        Lifting {
-            relieved: true,
-            ..Lifting::default()
-        },
-    ];
-    for direction in direction::candidates(claim, hull) {
-        plans.push(Lifting {
+/// What is tried, in this order: first what costs little where it does not help. A direction is not
+/// looked for before it is wanted.
+fn plans<'a>(claim: &'a Claim, hull: &'a [Interval]) -> impl Iterator<Item = Lifting> + 'a {
+    let divided = Lifting {
+        divided: true,
+        ..Lifting::default()
+    };
+    let relieved = Lifting {
+        relieved: true,
+        ..Lifting::default()
+    };
+    let along = std::iter::once_with(|| direction::candidates(claim, hull))
+        .flatten()
+        .map(|direction| Lifting {
             // along a coordinate both sides are often the same
             expanded: direction.iter().filter(|entry| **entry != 0.0).count() == 1,
             direction,
             ..Lifting::default()
         });
-    }
-    plans.push(Lifting::default());
-    plans
+    [divided, relieved]
+        .into_iter()
+        .chain(along)
+        .chain([Lifting::default()])
 }
 
 /// Tries to prove the claim after the reductions of a plan.
@@ -250,27 +231,21 @@ fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) 
         let done = suffices(&cut.constant, floors, &tolerance);
         // the relaxation itself is below: more boxes do not help
         let hopeless = upper < floor || !lower.is_finite() && searches.iter().all(|s| s.stuck());
-        if done || hopeless || boxes >= max_boxes || work >= MAX_WORK {
-            let depth = searches.iter().map(|search| search.depth).max().unwrap_or(0);
-            let proof = if done && boxes <= max_boxes {
-                proof(plan, searches)
-            } else {
-                None
-            };
-            return Some(Attempt { proof, boxes, depth });
-        }
+        let spent = boxes >= max_boxes || work >= MAX_WORK;
         let need = (floor - lower) / searches.len() as f64;
-        let refined: u64 = searches
-            .par_iter_mut()
-            .filter(|search| search.gap() >= 0.25 * need)
-            .map(Search::refine)
-            .sum();
-        if refined == 0 {
-            return Some(Attempt {
-                proof: None,
-                boxes,
-                depth: searches.iter().map(|search| search.depth).max().unwrap_or(0),
-            });
+        let refined = !(done || hopeless || spent)
+            && searches
+                .par_iter_mut()
+                .filter(|search| search.gap() >= 0.25 * need)
+                .map(Search::refine)
+                .sum::<u64>()
+                > 0;
+        if !refined {
+            let depth = searches.iter().map(|search| search.depth).max().unwrap_or(0);
+            let proof = (done && boxes <= max_boxes)
+                .then(|| proof(plan, searches))
+                .flatten();
+            return Some(Attempt { proof, boxes, depth });
         }
     }
 }
@@ -386,13 +361,11 @@ impl Search {
     fn examine(&mut self, piece: usize, node: usize, depth: u32, ranges: Ranges) {
         let smooth = &mut self.pieces[piece].0;
         // a box above what the function takes elsewhere does not count
-        let (lower, best) = smooth.best(&ranges, self.upper);
+        let (lower, best, mut slopes) = smooth.best(&ranges, self.upper);
         self.upper = self.upper.min(smooth.central(&ranges));
-        let slopes = if lower < self.upper {
-            smooth.slopes(&ranges)
-        } else {
-            Vec::new()
-        };
+        if lower >= self.upper {
+            slopes.clear();
+        }
         let score = |number: usize| {
             let [lo, hi] = ranges[number];
             let steepest = slopes

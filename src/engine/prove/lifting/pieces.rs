@@ -10,7 +10,6 @@ use dashu_base::Signed;
 use dashu_ratio::RBig;
 
 use super::cut::Part;
-use super::prepare::free_inputs;
 use crate::claim::Claim;
 use crate::eval::RigorousArithmetic;
 use crate::graph::op::{Binary, Input, Unary};
@@ -40,7 +39,7 @@ impl Piece {
     /// The slack of a claim as one function of all coordinates that vary, `w` first.
     pub fn whole(claim: &Claim, ranges: Ranges) -> Piece {
         let mut graph = claim.graph.clone();
-        let inputs = free_inputs(claim);
+        let inputs = claim.region.inputs();
         let all = graph.input(Input::W, ranges.len());
         let map: Vec<(Input, NodeId)> = inputs
             .iter()

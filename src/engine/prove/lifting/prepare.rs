@@ -42,11 +42,6 @@ pub struct Reductions<'a> {
     pub expanded: bool,
 }
 
-/// The inputs that vary.
-pub fn free_inputs(claim: &Claim) -> Vec<Input> {
-    claim.region.free().iter().map(|(input, _)| *input).collect()
-}
-
 /// The goal of a claim over the hull of its region; `None` where a reduction does not apply.
 pub fn goal<A: RigorousArithmetic>(
     claim: &Claim,
@@ -79,7 +74,7 @@ pub fn goal<A: RigorousArithmetic>(
     }
     let mut roots = vec![slack];
     roots.extend(&constraints);
-    let inputs = free_inputs(claim);
+    let inputs = claim.region.inputs();
     let start = Symbolic::expanding(reductions.expanded);
     let (mut arena, forms) = scalars(&graph, &roots, &inputs, claim.dimension, start)?;
     let mut form = forms[0][0];
