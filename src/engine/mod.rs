@@ -8,6 +8,7 @@ pub mod prove;
 pub mod sample;
 pub mod search;
 pub mod statistics;
+mod stream;
 mod ties;
 
 use serde::{Deserialize, Serialize};

@@ -3,12 +3,11 @@
 //! Point number `i` of a kind is drawn from its own ChaCha8 stream, so that it does not depend on
 //! threads or on how many points are drawn.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
-
+use super::stream::{BlockStream, Stream};
 use crate::claim::Claim;
 use crate::claim::region::SetBounds;
-use crate::eval::bulk::Bulk;
+use crate::eval::bulk::level::Level;
+use crate::eval::bulk::{Bulk, Lane};
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::Evaluator;
 use crate::graph::op::{Binary, Input, Op, Unary};
@@ -90,6 +89,34 @@ impl Draw {
     }
 }
 
+/// Uniform points of boxes, side by side: the same points as [`Points::draw`] gives, one by one.
+#[derive(Clone)]
+pub struct Blocks {
+    stream: BlockStream,
+    sides: Vec<Side>,
+    level: Level,
+}
+
+/// An input that varies in a box.
+#[derive(Clone)]
+struct Side {
+    input: Input,
+    /// numbers of a point's stream that are used before
+    start: usize,
+    /// ends of each coordinate
+    ranges: Vec<[f64; 2]>,
+}
+
+impl Blocks {
+    /// Writes the coordinates of an input at the points with these numbers, which follow on `first`.
+    pub fn fill(&self, first: u64, input: Input, entries: &mut [Lane]) {
+        if let Some(side) = self.sides.iter().find(|side| side.input == input) {
+            self.stream
+                .uniform(self.level, first, side.start, &side.ranges, entries);
+        }
+    }
+}
+
 /// Draws points of a claim's region. Cheap to clone for each worker.
 #[derive(Clone)]
 pub struct Points {
@@ -101,43 +128,7 @@ pub struct Points {
     twin_sides: bool,
 }
 
-/// A stream of uniform and normal numbers.
-struct Stream(ChaCha8Rng);
-
 impl Stream {
-    fn new(seed: u64, purpose: u64, index: u64) -> Stream {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        rng.set_stream(index);
-        Stream(rng)
-    }
-
-    /// Uniform in [0, 1), 53 bits.
-    fn uniform(&mut self) -> f64 {
-        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-    }
-
-    /// Uniform in 0..count.
-    fn below(&mut self, count: usize) -> usize {
-        ((u128::from(self.0.next_u64()) * count as u128) >> 64) as usize
-    }
-
-    /// Standard normal (Box, Muller 1958).
-    fn normal(&mut self) -> f64 {
-        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
-        radius * libm::cos(std::f64::consts::TAU * self.uniform())
-    }
-
-    /// A uniform direction: a unit vector.
-    fn direction(&mut self, dimension: usize) -> Vec<f64> {
-        loop {
-            let normals: Vec<f64> = (0..dimension).map(|_| self.normal()).collect();
-            let length = libm::sqrt(normals.iter().map(|x| x * x).sum());
-            if length > 0.0 {
-                return normals.iter().map(|x| x / length).collect();
-            }
-        }
-    }
-
     fn in_set(&mut self, set: &SetBounds) -> Vec<f64> {
         let mut x = match set {
             SetBounds::Box { lo, hi } => lo
@@ -246,6 +237,28 @@ impl Points {
         (None, MAX_DRAWS)
     }
 
+    /// The uniform draws in blocks of points, where each takes one attempt and is uniform in a box.
+    pub fn blocks(&self, level: Level) -> Option<Blocks> {
+        let mut sides = Vec::new();
+        let mut start = 0;
+        for (input, set) in &self.free {
+            let SetBounds::Box { lo, hi } = set else {
+                return None;
+            };
+            sides.push(Side {
+                input: *input,
+                start,
+                ranges: lo.iter().zip(hi).map(|(lo, hi)| [lo.hi, hi.lo]).collect(),
+            });
+            start += lo.len();
+        }
+        (self.constraint_count == 0).then(|| Blocks {
+            stream: BlockStream::new(self.seed, Draw::Uniform.stream()),
+            sides,
+            level,
+        })
+    }
+
     fn once(&mut self, draw: Draw, stream: &mut Stream) -> Point {
         let mut point = Point::default();
         match draw {
@@ -292,20 +305,35 @@ impl Points {
                 v: mix(&from.v, &to.v),
             }
         };
-        let ends = self.kink_values(&[from.clone(), to.clone()]);
-        // where the values change sign: number of the array, place in it
-        let mut crossing: Vec<(usize, usize)> = Vec::new();
-        for (number, values) in ends.iter().enumerate() {
-            let (start, end) = values.split_at(values.len() / 2);
-            let changes = (0..start.len()).filter(|&i| start[i] * end[i] < 0.0);
-            crossing.extend(changes.map(|i| (number, i)));
+        let Some(kinks) = &mut self.kinks else {
+            return from;
+        };
+        // the points side by side
+        let evaluate = |kinks: &mut Bulk, points: &[Point]| {
+            kinks.block(|input, entries| {
+                for (lane, point) in points.iter().enumerate() {
+                    for (entry, x) in entries.iter_mut().zip(point.side(input)) {
+                        entry[lane] = *x;
+                    }
+                }
+            });
+        };
+        evaluate(kinks, &[from.clone(), to.clone()]);
+        // where the values change sign: number of the array, place in it, and the values
+        let mut crossing: Vec<(usize, usize, f64, f64)> = Vec::new();
+        for (number, size) in kinks.sizes().enumerate() {
+            for place in 0..size {
+                let [start, end, ..] = kinks.root(number, place);
+                if start * end < 0.0 {
+                    crossing.push((number, place, start, end));
+                }
+            }
         }
         if crossing.is_empty() {
             return from;
         }
-        let (number, place) = crossing[stream.below(crossing.len())];
-        let size = ends[number].len() / 2;
-        let (mut low, mut high) = ((0.0, ends[number][place]), (1.0, ends[number][size + place]));
+        let (number, place, start, end) = crossing[stream.below(crossing.len())];
+        let (mut low, mut high) = ((0.0, start), (1.0, end));
         for _ in 0..60 {
             if high.0 - low.0 <= CROSSING {
                 break;
@@ -318,9 +346,8 @@ impl Points {
             shares.retain(|share| *share > low.0 && *share < high.0);
             shares.sort_by(f64::total_cmp);
             let tried: Vec<Point> = shares.iter().map(|share| at(*share)).collect();
-            let values = self.kink_values(&tried);
-            for (position, share) in shares.into_iter().enumerate() {
-                let value = values[number][position * size + place];
+            evaluate(kinks, &tried);
+            for (share, value) in shares.into_iter().zip(kinks.root(number, place)) {
                 if value == 0.0 {
                     return at(share);
                 }
@@ -353,19 +380,6 @@ impl Points {
             *point.side_mut(*input) = std::mem::replace(&mut direction, rest);
         }
         point
-    }
-
-    /// Arrays of values that change sign at kinks, each point by point.
-    fn kink_values(&mut self, points: &[Point]) -> Vec<Vec<f64>> {
-        let side = |input| -> Vec<f64> {
-            points
-                .iter()
-                .flat_map(|point| point.side(input).iter().copied())
-                .collect()
-        };
-        (self.kinks.as_mut())
-            .and_then(|kinks| kinks.run(&side(Input::W), &side(Input::V), points.len()).ok())
-            .unwrap_or_default()
     }
 }
 

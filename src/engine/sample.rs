@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::points::{Draw, Point, Points};
+use super::points::{Blocks, Draw, Point, Points};
 use super::statistics::{Histogram, Quantile, clopper_pearson_upper, histogram, quantiles};
 use super::{Failure, Options};
 use crate::claim::Claim;
-use crate::eval::bulk::Bulk;
+use crate::eval::bulk::{Bulk, LANES};
 
 /// Points that a worker draws and evaluates at a time,
 const BATCH_POINTS: usize = 256;
@@ -25,6 +25,8 @@ const BATCH_COORDINATES: usize = 1 << 20;
 const CHUNK: u64 = 1 << 20;
 /// Coordinates of all candidates together.
 const CANDIDATE_COORDINATES: usize = 1 << 24;
+/// Points of a directed sample at most: they find what they look for early or not at all.
+const DIRECTED: u64 = 1 << 12;
 /// Bins of the histogram.
 const BINS: usize = 32;
 
@@ -216,7 +218,7 @@ pub fn sample(
         if !points.offers(draw) {
             continue;
         }
-        let count = (options.samples / 12).max(1);
+        let count = (options.samples / 12).clamp(1, DIRECTED);
         let drawn = tally(draw, count)?;
         directed.push(Directed {
             points: match draw {
@@ -259,6 +261,9 @@ fn run(
 ) -> Result<(Vec<f64>, u64), Failure> {
     let batches = (numbers.end - numbers.start).div_ceil(batch as u64);
     let draws = AtomicU64::new(0);
+    let blocks = (draw == Draw::Uniform)
+        .then(|| points.blocks(bulk.level()))
+        .flatten();
     let slacks: Result<Vec<Vec<f64>>, Failure> = (0..batches)
         .into_par_iter()
         .map_init(
@@ -266,6 +271,12 @@ fn run(
             |(points, bulk), number| {
                 let from = numbers.start + number * batch as u64;
                 let to = numbers.end.min(from + batch as u64);
+                if let Some(blocks) = &blocks {
+                    draws.fetch_add(to - from, Ordering::Relaxed);
+                    let slacks = in_blocks(blocks, bulk, from..to);
+                    progress(to - from);
+                    return Ok(slacks);
+                }
                 let (mut w, mut v) = (Vec::new(), Vec::new());
                 for index in from..to {
                     let (point, tried) = points.draw(draw, index);
@@ -282,6 +293,17 @@ fn run(
         )
         .collect();
     Ok((slacks?.concat(), draws.into_inner()))
+}
+
+/// Slacks of uniform points that are drawn where the evaluator reads them.
+fn in_blocks(blocks: &Blocks, bulk: &mut Bulk, numbers: Range<u64>) -> Vec<f64> {
+    let mut slacks = Vec::with_capacity((numbers.end - numbers.start) as usize + LANES);
+    for first in numbers.clone().step_by(LANES) {
+        bulk.block(|input, entries| blocks.fill(first, input, entries));
+        slacks.extend(bulk.root(0, 0));
+    }
+    slacks.truncate((numbers.end - numbers.start) as usize);
+    slacks
 }
 
 fn extreme(points: &Points, draw: Draw, lowest: Option<(u64, f64)>) -> Option<Extreme> {

@@ -16,7 +16,9 @@ use std::sync::Arc;
 
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
-use buffer::{Buffer, LANES};
+use buffer::Buffer;
+pub use buffer::{LANES, Lane};
+use kernels::Execute;
 use level::Level;
 use plan::{Plan, Value};
 
@@ -52,6 +54,11 @@ impl Bulk {
         Bulk { plan, slots, level }
     }
 
+    /// The instruction set that it runs on.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
     /// The same evaluator on another instruction set.
     pub fn on(self, level: Level) -> Bulk {
         Bulk { level, ..self }
@@ -79,31 +86,57 @@ impl Bulk {
             .map(|(_, size)| vec![0.0; count * size])
             .collect();
         for first in (0..count).step_by(LANES) {
-            for (input, dimension, slot) in &plan.inputs {
-                let points = points(*input);
-                // the last block repeats its last point
-                for lane in 0..LANES {
-                    let point = &points[(first + lane).min(count - 1) * dimension..][..*dimension];
-                    for (entry, x) in self.slots[*slot].lanes_mut().iter_mut().zip(point) {
-                        entry[lane] = *x;
-                    }
-                }
-            }
-            self.level.run(&plan, &mut self.slots);
+            self.block(|input, entries| transpose(points(input), first, entries));
             for (result, (value, size)) in results.iter_mut().zip(&plan.roots) {
                 for lane in 0..LANES.min(count - first) {
                     let entries = &mut result[(first + lane) * size..][..*size];
                     for (position, entry) in entries.iter_mut().enumerate() {
-                        *entry = match value {
-                            Value::Numbers(numbers) => numbers[position],
-                            Value::Lanes(slot, places) => {
-                                self.slots[*slot].lanes()[places.at(position)][lane]
-                            }
-                        };
+                        *entry = self.entry(value, position)[lane];
                     }
                 }
             }
         }
         Ok(results)
+    }
+
+    /// Evaluates the roots at one block of points; `fill` writes the entries of each input that they need.
+    pub fn block(&mut self, mut fill: impl FnMut(Input, &mut [Lane])) {
+        for (input, dimension, slot) in &self.plan.inputs {
+            fill(*input, &mut self.slots[*slot].lanes_mut()[..*dimension]);
+        }
+        self.level.run(Execute {
+            plan: &self.plan,
+            slots: &mut self.slots,
+        });
+    }
+
+    /// Numbers of entries of the roots.
+    pub fn sizes(&self) -> impl Iterator<Item = usize> {
+        self.plan.roots.iter().map(|(_, size)| *size)
+    }
+
+    /// An entry of a root at the points of the last block.
+    pub fn root(&self, root: usize, position: usize) -> Lane {
+        self.entry(&self.plan.roots[root].0, position)
+    }
+
+    #[inline]
+    fn entry(&self, value: &Value<usize>, position: usize) -> Lane {
+        match value {
+            Value::Numbers(numbers) => [numbers[position]; LANES],
+            Value::Lanes(slot, places) => self.slots[*slot].lanes()[places.at(position)],
+        }
+    }
+}
+
+/// Points `first..` of a list, one after the other, side by side; the last is repeated where there are no more.
+pub fn transpose(points: &[f64], first: usize, entries: &mut [Lane]) {
+    let dimension = entries.len();
+    let last = points.len() / dimension.max(1) - 1;
+    for lane in 0..LANES {
+        let point = &points[(first + lane).min(last) * dimension..][..dimension];
+        for (entry, x) in entries.iter_mut().zip(point) {
+            entry[lane] = *x;
+        }
     }
 }

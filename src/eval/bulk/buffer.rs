@@ -1,10 +1,10 @@
 //! Blocks of points side by side.
 
 /// Points that are evaluated together: each entry of a tensor is that many numbers, one per point.
-pub(super) const LANES: usize = 8;
+pub const LANES: usize = 8;
 
 /// One entry of a tensor at all points of the block.
-pub(super) type Lane = [f64; LANES];
+pub type Lane = [f64; LANES];
 
 /// Entries of tensors, aligned to cache lines.
 #[derive(Debug, Default)]

@@ -6,15 +6,27 @@
 
 use super::buffer::{Buffer, LANES, Lane};
 use super::elementary as e;
+use super::level::Kernel;
 use super::plan::{ChainStep, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Value};
 use super::vector::Vector;
 use crate::eval::float::integer_power;
 use crate::graph::op::{Along, Binary, Exponent, Reduction, Unary};
 
-/// Runs the plan on a block whose inputs stand in their buffers. Matrix products keep tiles of `ROWS`
-/// by `COLUMNS` entries in registers.
+/// Runs a plan on a block whose inputs stand in their buffers.
+pub(super) struct Execute<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) slots: &'a mut [Buffer],
+}
+
+impl Kernel for Execute<'_> {
+    #[inline(always)]
+    fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(self) {
+        execute::<V, ROWS, COLUMNS>(self.plan, self.slots);
+    }
+}
+
 #[inline(always)]
-pub(super) fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slots: &mut [Buffer]) {
+fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slots: &mut [Buffer]) {
     for instruction in &plan.instructions {
         let to = match instruction {
             Instruction::Chain { count, once, each } => {

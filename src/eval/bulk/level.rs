@@ -1,10 +1,9 @@
 //! Instruction sets: the same code compiled for several, one chosen when the program runs.
 
-use super::buffer::{Buffer, Lane};
-use super::kernels::execute;
-use super::plan::Plan;
+use super::buffer::Lane;
 #[cfg(target_arch = "x86_64")]
 use super::vector;
+pub(crate) use super::vector::{Vector, Words};
 
 /// An instruction set. The results are the same bits on all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +35,10 @@ impl Level {
         match self {
             Level::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => is_x86_feature_detected!("avx2"),
+            Level::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => {
-                is_x86_feature_detected!("avx2")
+                Level::Avx2.is_available()
                     && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
@@ -52,33 +51,41 @@ impl Level {
         Level::available().pop().unwrap_or(Level::Portable)
     }
 
-    /// Runs the plan on one block of points.
+    /// Runs a kernel with this set.
     ///
     /// # Panics
     /// If the machine lacks the set.
     #[allow(unsafe_code)]
-    pub(super) fn run(self, plan: &Plan, slots: &mut [Buffer]) {
+    pub(crate) fn run(self, kernel: impl Kernel) {
         assert!(self.is_available(), "the machine lacks {self:?}");
         match self {
-            Level::Portable => execute::<Lane, 1, 2>(plan, slots),
+            Level::Portable => kernel.run::<Lane, 1, 2>(),
             // SAFETY: the machine has the set, as just checked
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { avx2(plan, slots) },
+            Level::Avx2 => unsafe { avx2(kernel) },
             // SAFETY: the machine has the set, as just checked
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { avx512(plan, slots) },
+            Level::Avx512 => unsafe { avx512(kernel) },
         }
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn avx2(plan: &Plan, slots: &mut [Buffer]) {
-    execute::<vector::Avx2, 2, 2>(plan, slots);
+/// Loops over neighbouring numbers that are compiled for every set: the implementation and all that it
+/// calls must be `#[inline(always)]`.
+pub(crate) trait Kernel {
+    /// `V` is how a set holds an entry; matrix products keep tiles of `ROWS` by `COLUMNS` entries in
+    /// registers.
+    fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(self);
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,avx512f,avx512dq,avx512vl")]
-fn avx512(plan: &Plan, slots: &mut [Buffer]) {
-    execute::<vector::Avx512, 4, 4>(plan, slots);
+#[target_feature(enable = "avx2,fma")]
+fn avx2(kernel: impl Kernel) {
+    kernel.run::<vector::Avx2, 2, 2>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
+fn avx512(kernel: impl Kernel) {
+    kernel.run::<vector::Avx512, 4, 4>();
 }

@@ -9,7 +9,9 @@ use super::buffer::{LANES, Lane};
 ///
 /// The implementations for an instruction set are used only in code compiled for that set, which
 /// [`super::level`] enters after it has asked the machine.
-pub(super) trait Vector: Copy {
+pub(crate) trait Vector: Copy {
+    /// Words of 32 bits in registers of the same set.
+    type Words: Words;
     fn splat(x: f64) -> Self;
     fn load(lane: &Lane) -> Self;
     fn store(self) -> Lane;
@@ -17,7 +19,47 @@ pub(super) trait Vector: Copy {
     fn mul(self, other: Self) -> Self;
 }
 
+/// Sixteen words: two for each point, for random numbers.
+pub(crate) trait Words: Copy {
+    fn load(words: &[u32; 2 * LANES]) -> Self;
+    fn store(self) -> [u32; 2 * LANES];
+    /// Modulo 2^32.
+    fn add(self, other: Self) -> Self;
+    /// `(self ^ other)` rotated by `LEFT` bits; `RIGHT = 32 - LEFT`.
+    fn xor_rotate<const LEFT: i32, const RIGHT: i32>(self, other: Self) -> Self;
+}
+
+impl Words for [u32; 2 * LANES] {
+    #[inline(always)]
+    fn load(words: &[u32; 2 * LANES]) -> Self {
+        *words
+    }
+
+    #[inline(always)]
+    fn store(self) -> [u32; 2 * LANES] {
+        self
+    }
+
+    #[inline(always)]
+    fn add(mut self, other: Self) -> Self {
+        for lane in 0..2 * LANES {
+            self[lane] = self[lane].wrapping_add(other[lane]);
+        }
+        self
+    }
+
+    #[inline(always)]
+    fn xor_rotate<const LEFT: i32, const RIGHT: i32>(mut self, other: Self) -> Self {
+        for lane in 0..2 * LANES {
+            self[lane] = (self[lane] ^ other[lane]).rotate_left(LEFT as u32);
+        }
+        self
+    }
+}
+
 impl Vector for Lane {
+    type Words = [u32; 2 * LANES];
+
     #[inline(always)]
     fn splat(x: f64) -> Lane {
         [x; LANES]
@@ -61,13 +103,39 @@ pub(super) use x86::{Avx2, Avx512};
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{LANES, Lane, Vector};
+    use super::{LANES, Lane, Vector, Words};
 
     /// One 512-bit register.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx512(__m512d);
 
+    impl Words for __m512i {
+        #[inline(always)]
+        fn load(words: &[u32; 2 * LANES]) -> Self {
+            unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        fn store(self) -> [u32; 2 * LANES] {
+            let mut words = [0; 2 * LANES];
+            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), self) };
+            words
+        }
+
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            unsafe { _mm512_add_epi32(self, other) }
+        }
+
+        #[inline(always)]
+        fn xor_rotate<const LEFT: i32, const RIGHT: i32>(self, other: Self) -> Self {
+            unsafe { _mm512_rol_epi32::<LEFT>(_mm512_xor_si512(self, other)) }
+        }
+    }
+
     impl Vector for Avx512 {
+        type Words = __m512i;
+
         #[inline(always)]
         fn splat(x: f64) -> Self {
             Avx512(unsafe { _mm512_set1_pd(x) })
@@ -100,7 +168,45 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(crate) struct Avx2(__m256d, __m256d);
 
+    impl Words for [__m256i; 2] {
+        #[inline(always)]
+        fn load(words: &[u32; 2 * LANES]) -> Self {
+            let (low, high) = words.split_at(LANES);
+            [low, high].map(|half| unsafe { _mm256_loadu_si256(half.as_ptr().cast()) })
+        }
+
+        #[inline(always)]
+        fn store(self) -> [u32; 2 * LANES] {
+            let mut words = [0; 2 * LANES];
+            for (half, words) in self.into_iter().zip(words.chunks_mut(LANES)) {
+                unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), half) };
+            }
+            words
+        }
+
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            [unsafe { _mm256_add_epi32(self[0], other[0]) }, unsafe {
+                _mm256_add_epi32(self[1], other[1])
+            }]
+        }
+
+        #[inline(always)]
+        fn xor_rotate<const LEFT: i32, const RIGHT: i32>(self, other: Self) -> Self {
+            let turned = |x, y| unsafe {
+                let mixed = _mm256_xor_si256(x, y);
+                _mm256_or_si256(
+                    _mm256_slli_epi32::<LEFT>(mixed),
+                    _mm256_srli_epi32::<RIGHT>(mixed),
+                )
+            };
+            [turned(self[0], other[0]), turned(self[1], other[1])]
+        }
+    }
+
     impl Vector for Avx2 {
+        type Words = [__m256i; 2];
+
         #[inline(always)]
         fn splat(x: f64) -> Self {
             let all = unsafe { _mm256_set1_pd(x) };

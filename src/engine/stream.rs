@@ -1,0 +1,205 @@
+//! Indexed random numbers: point `i` of a kind of draw has a ChaCha8 stream of its own.
+//!
+//! [`Stream`] is one point's; [`BlockStream`] computes the streams of neighbouring points side by side
+//! in vector registers, and gives the same bits.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::eval::bulk::level::{Kernel, Level, Vector, Words};
+use crate::eval::bulk::{LANES, Lane};
+
+/// The generator of a purpose.
+fn generator(seed: u64, purpose: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+}
+
+/// The stream of one point: uniform and normal numbers.
+pub(super) struct Stream(ChaCha8Rng);
+
+impl Stream {
+    pub(super) fn new(seed: u64, purpose: u64, index: u64) -> Stream {
+        let mut rng = generator(seed, purpose);
+        rng.set_stream(index);
+        Stream(rng)
+    }
+
+    /// Uniform in [0, 1), 53 bits.
+    pub(super) fn uniform(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Uniform in 0..count.
+    pub(super) fn below(&mut self, count: usize) -> usize {
+        ((u128::from(self.0.next_u64()) * count as u128) >> 64) as usize
+    }
+
+    /// Standard normal (Box, Muller 1958).
+    pub(super) fn normal(&mut self) -> f64 {
+        let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
+        radius * libm::cos(std::f64::consts::TAU * self.uniform())
+    }
+
+    /// A uniform direction: a unit vector.
+    pub(super) fn direction(&mut self, dimension: usize) -> Vec<f64> {
+        loop {
+            let normals: Vec<f64> = (0..dimension).map(|_| self.normal()).collect();
+            let length = libm::sqrt(normals.iter().map(|x| x * x).sum());
+            if length > 0.0 {
+                return normals.iter().map(|x| x / length).collect();
+            }
+        }
+    }
+}
+
+/// Words of a block of ChaCha (Bernstein 2008).
+const WORDS: usize = 16;
+/// Blocks that are computed at once: two successive ones of each stream.
+const WIDTH: usize = 2 * LANES;
+/// One word of that many blocks.
+type Word = [u32; WIDTH];
+
+/// The streams of neighbouring points.
+#[derive(Clone)]
+pub(super) struct BlockStream {
+    key: [u32; 8],
+}
+
+impl BlockStream {
+    pub(super) fn new(seed: u64, purpose: u64) -> BlockStream {
+        let key = generator(seed, purpose).get_seed();
+        BlockStream {
+            key: std::array::from_fn(|word| {
+                u32::from_le_bytes(std::array::from_fn(|byte| key[4 * word + byte]))
+            }),
+        }
+    }
+
+    /// For the points from number `index` on: numbers `start..` of the stream of each, one for each range,
+    /// uniform in it.
+    pub(super) fn uniform(
+        &self,
+        level: Level,
+        index: u64,
+        start: usize,
+        ranges: &[[f64; 2]],
+        out: &mut [Lane],
+    ) {
+        level.run(Uniform {
+            key: &self.key,
+            index,
+            start,
+            ranges,
+            out,
+        });
+    }
+}
+
+struct Uniform<'a> {
+    key: &'a [u32; 8],
+    index: u64,
+    start: usize,
+    ranges: &'a [[f64; 2]],
+    out: &'a mut [Lane],
+}
+
+impl Kernel for Uniform<'_> {
+    #[inline(always)]
+    fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(self) {
+        let (mut next, mut done) = (self.start, 0);
+        while done < self.out.len() {
+            // a pair of blocks holds as many numbers as a block has words
+            let words = two_blocks::<V::Words>(self.key, (next / WORDS * 2) as u64, self.index);
+            let from = next % WORDS;
+            let count = (WORDS - from).min(self.out.len() - done);
+            let (ranges, out) = (&self.ranges[done..][..count], &mut self.out[done..][..count]);
+            for (number, ([low, high], out)) in (from..).zip(ranges.iter().zip(out)) {
+                // the first block of each stream stands in the lower half of the words
+                let (below, above) = (&words[number * 2 % WORDS], &words[number * 2 % WORDS + 1]);
+                let half = number * 2 / WORDS * LANES;
+                for (out, (below, above)) in out.iter_mut().zip(below[half..].iter().zip(&above[half..])) {
+                    let bits = u64::from(*below) | u64::from(*above) << 32;
+                    let share = (bits >> 11) as f64 / (1u64 << 53) as f64;
+                    *out = (low + (high - low) * share).max(*low).min(*high);
+                }
+            }
+            next += count;
+            done += count;
+        }
+    }
+}
+
+/// Blocks `counter` and `counter + 1` of the streams `index..`: the word of stream `s` and block `b` stands at
+/// `b * LANES + s`.
+#[inline(always)]
+fn two_blocks<W: Words>(key: &[u32; 8], counter: u64, index: u64) -> [Word; WORDS] {
+    let counters: [u64; WIDTH] = std::array::from_fn(|lane| counter + (lane / LANES) as u64);
+    let streams: [u64; WIDTH] = std::array::from_fn(|lane| index.wrapping_add((lane % LANES) as u64));
+    // "expand 32-byte k"
+    let fixed = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
+    let start: [Word; WORDS] = std::array::from_fn(|word| match word {
+        0..4 => [fixed[word]; WIDTH],
+        4..12 => [key[word - 4]; WIDTH],
+        12 => counters.map(|counter| counter as u32),
+        13 => counters.map(|counter| (counter >> 32) as u32),
+        14 => streams.map(|stream| stream as u32),
+        _ => streams.map(|stream| (stream >> 32) as u32),
+    });
+    let mut x = [W::load(&start[0]); WORDS];
+    for (x, start) in x.iter_mut().zip(&start) {
+        *x = W::load(start);
+    }
+    for _ in 0..4 {
+        quarter_round::<W, 0, 4, 8, 12>(&mut x);
+        quarter_round::<W, 1, 5, 9, 13>(&mut x);
+        quarter_round::<W, 2, 6, 10, 14>(&mut x);
+        quarter_round::<W, 3, 7, 11, 15>(&mut x);
+        quarter_round::<W, 0, 5, 10, 15>(&mut x);
+        quarter_round::<W, 1, 6, 11, 12>(&mut x);
+        quarter_round::<W, 2, 7, 8, 13>(&mut x);
+        quarter_round::<W, 3, 4, 9, 14>(&mut x);
+    }
+    let mut words = start;
+    for (x, words) in x.into_iter().zip(&mut words) {
+        *words = x.add(W::load(words)).store();
+    }
+    words
+}
+
+#[inline(always)]
+fn quarter_round<W: Words, const A: usize, const B: usize, const C: usize, const D: usize>(
+    x: &mut [W; WORDS],
+) {
+    x[A] = x[A].add(x[B]);
+    x[D] = x[D].xor_rotate::<16, 16>(x[A]);
+    x[C] = x[C].add(x[D]);
+    x[B] = x[B].xor_rotate::<12, 20>(x[C]);
+    x[A] = x[A].add(x[B]);
+    x[D] = x[D].xor_rotate::<8, 24>(x[A]);
+    x[C] = x[C].add(x[D]);
+    x[B] = x[B].xor_rotate::<7, 25>(x[C]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Side by side or one by one, the numbers are the same bits, on every instruction set.
+    #[test]
+    fn blocks_are_the_streams_of_their_points() {
+        let ranges: Vec<[f64; 2]> = (0..77).map(|i| [-f64::from(i), 0.5 * f64::from(i)]).collect();
+        for (seed, purpose, index, start) in [(7, 0, 0, 0), (u64::MAX, 3, u64::from(u32::MAX) - 2, 13)] {
+            for level in Level::available() {
+                let mut out = vec![[0.0; LANES]; ranges.len()];
+                BlockStream::new(seed, purpose).uniform(level, index, start, &ranges, &mut out);
+                for lane in 0..LANES {
+                    let mut stream = Stream::new(seed, purpose, index + lane as u64);
+                    let _ = (0..start).map(|_| stream.uniform()).sum::<f64>();
+                    for (entry, [low, high]) in out.iter().zip(&ranges) {
+                        assert_eq!(entry[lane], low + (high - low) * stream.uniform());
+                    }
+                }
+            }
+        }
+    }
+}
