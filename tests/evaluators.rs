@@ -728,3 +728,111 @@ fn bulk_evaluation_of_random_graphs_is_that_of_the_reference() {
     // next to jumps and where terms cancel, the last place of an elementary function can decide
     assert!(apart * 5000 < compared, "{apart} of {compared} values differ");
 }
+
+/// A random network on rows of data: the bulk evaluator computes most of it in strips of rows.
+fn random_network(rng: &mut ChaCha8Rng) -> (Graph, Vec<NodeId>, usize) {
+    let mut graph = Graph::new();
+    let rows = [1, 7, 16, 17, 40, 100][rng.random_range(0..6usize)];
+    let (inputs, width) = (rng.random_range(1..5usize), rng.random_range(1..7usize));
+    let dimension = inputs * width + width * width + width;
+    let mut numbers =
+        |count: usize| -> Arc<[f64]> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+    let data = graph.data(numbers(rows * inputs), &[rows, inputs]);
+    let labels = graph.data(numbers(rows * width), &[rows, width]);
+    let readout = graph.data(numbers(width), &[width, 1]);
+    let w = graph.input(Input::W, dimension);
+    let first = graph.slice(w, 0, 0, 1, inputs * width);
+    let first = graph.reshape(first, &[inputs, width]);
+    let second = graph.slice(w, 0, inputs * width, 1, width * width);
+    let second = graph.reshape(second, &[width, width]);
+    let bias = graph.slice(w, 0, dimension - width, 1, width);
+    let transposed = graph.transpose(data);
+    let mut x = graph.matmul(data, first);
+    let mut roots = Vec::new();
+    for _ in 0..rng.random_range(1..12) {
+        x = match rng.random_range(0..12) {
+            0 => graph.unary(Unary::Tanh, x),
+            1 => graph.unary(Unary::Relu, x),
+            2 => graph.add(x, bias),
+            3 => graph.mul(x, labels),
+            4 => graph.matmul(x, second),
+            5 => graph.along(Along::Softmax, x, 1),
+            6 => {
+                let op = [Reduction::Sum, Reduction::Max, Reduction::LogSumExp][rng.random_range(0..3usize)];
+                let column = graph.reduce(op, x, 1);
+                let column = graph.reshape(column, &[rows, 1]);
+                roots.push(column);
+                graph.sub(x, column)
+            }
+            7 => {
+                let column = graph.matmul(x, readout);
+                graph.mul(labels, column)
+            }
+            8 => {
+                // a sum over the rows, and back into each of them
+                let sum = graph.reduce(Reduction::Sum, x, 0);
+                let size = graph.integer(rows as i64);
+                let mean = graph.div(sum, size);
+                roots.push(mean);
+                graph.sub(x, mean)
+            }
+            9 => {
+                let gradient = graph.matmul(transposed, x);
+                roots.push(gradient);
+                let step = graph.sub(first, gradient);
+                graph.matmul(data, step)
+            }
+            10 => {
+                // rows in another order
+                let turned = graph.slice(x, 0, rows - 1, -1, rows);
+                graph.add(x, turned)
+            }
+            _ => {
+                let flat = graph.flatten(x);
+                let total = graph.sum(flat);
+                roots.push(total);
+                let half = graph.fraction(1, 2);
+                graph.mul(x, half)
+            }
+        };
+    }
+    roots.push(x);
+    (graph, roots, dimension)
+}
+
+/// Networks on data: equal to the reference up to rounding, and the same bits on every instruction set.
+#[test]
+fn bulk_evaluation_of_networks_is_that_of_the_reference() {
+    const POINTS: usize = 11;
+    for seed in 0..400 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (graph, roots, dimension) = random_network(&mut rng);
+        let w: Vec<f64> = (0..POINTS * dimension)
+            .map(|_| rng.random_range(-1.0..1.0))
+            .collect();
+        let results: Vec<Vec<Vec<f64>>> = (Level::available().into_iter())
+            .map(|level| {
+                let mut bulk = Bulk::new(&graph, &roots).expect("a plan").on(level);
+                bulk.run(&w, &[], POINTS).expect("a run")
+            })
+            .collect();
+        assert!(
+            results.iter().all(|result| result == &results[0]),
+            "network {seed}"
+        );
+        let mut reference = Evaluator::new(&graph, &roots, FloatArithmetic);
+        for (point, w) in w.chunks(dimension).enumerate() {
+            reference.run(&[(Input::W, w)]);
+            for (number, values) in results[0].iter().enumerate() {
+                let expected = reference.root(number);
+                let scale = expected.iter().fold(1.0, |scale: f64, x| scale.max(x.abs()));
+                for (value, expected) in values[point * expected.len()..].iter().zip(expected) {
+                    assert!(
+                        (value - expected).abs() <= 1e-9 * scale,
+                        "network {seed}, root {number}: {value} and {expected}"
+                    );
+                }
+            }
+        }
+    }
+}

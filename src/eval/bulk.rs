@@ -1,15 +1,18 @@
 //! The bulk evaluator: a graph at many points in binary64, points side by side in vector registers.
 //!
-//! A [`plan`] is compiled once; [`kernels`] run it on blocks of points in buffers that are reused.
+//! A [`plan`] is made once ([`compile`], [`schedule`], [`emit`]); [`kernels`] run it on blocks of points in buffers that are reused.
 //! Nothing is allocated per block. Conventions at kinks and the order of additions are those of
 //! [`crate::eval::float`]; the elementary functions are those of [`elementary`]. The results do not
 //! depend on the instruction set, on the number of points or on their place in a block.
 
 mod buffer;
+mod compile;
 pub mod elementary;
+mod emit;
 mod kernels;
 pub mod level;
 mod plan;
+mod schedule;
 mod vector;
 
 use std::sync::Arc;

@@ -7,7 +7,9 @@
 use super::buffer::{Buffer, LANES, Lane};
 use super::elementary as e;
 use super::level::Kernel;
-use super::plan::{ChainStep, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Value};
+use super::plan::{
+    At, ChainStep, Extent, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Value,
+};
 use super::vector::Vector;
 use crate::eval::float::integer_power;
 use crate::graph::op::{Along, Binary, Exponent, Reduction, Unary};
@@ -25,91 +27,143 @@ impl Kernel for Execute<'_> {
     }
 }
 
+/// The strip that is computed: its first row and its number of rows.
+#[derive(Clone, Copy)]
+struct Rows {
+    first: usize,
+    count: usize,
+}
+
+impl Rows {
+    #[inline(always)]
+    fn extent(self, extent: Extent) -> usize {
+        match extent {
+            Extent::Fixed(size) => size,
+            Extent::Strip => self.count,
+        }
+    }
+
+    /// The entry of a buffer from which a strip is read or written.
+    #[inline(always)]
+    fn start(self, at: At) -> usize {
+        at.start + self.first * at.row
+    }
+}
+
 #[inline(always)]
 fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slots: &mut [Buffer]) {
-    for instruction in &plan.instructions {
-        let to = match instruction {
-            Instruction::Chain { count, once, each } => {
-                chain(*count, once, each, slots);
-                continue;
+    for strips in &plan.strips {
+        for step in &strips.once {
+            chain_step(step, 0, TILE, Rows { first: 0, count: 1 }, slots);
+        }
+        for first in (0..strips.rows).step_by(strips.strip) {
+            let rows = Rows {
+                first,
+                count: strips.strip.min(strips.rows - first),
+            };
+            for instruction in &strips.body {
+                run::<V, ROWS, COLUMNS>(instruction, rows, slots);
             }
-            Instruction::Product(_, to)
-            | Instruction::Reduce(_, _, to)
-            | Instruction::Along(_, _, to)
-            | Instruction::Assemble { to, .. } => *to,
-        };
-        let mut out = std::mem::take(&mut slots[to]);
-        match instruction {
-            Instruction::Product(product, _) => multiply::<V, ROWS, COLUMNS>(product, slots, out.lanes_mut()),
-            Instruction::Reduce(op, lines, _) => reduce(*op, lines, slots, out.lanes_mut()),
-            Instruction::Along(op, lines, _) => along(*op, lines, slots, out.lanes_mut()),
-            Instruction::Assemble { length, parts, .. } => {
-                let out = &mut out.lanes_mut()[..*length];
-                out.fill([0.0; LANES]);
-                for (value, places) in parts {
-                    assemble(value, places, slots, out);
+        }
+    }
+}
+
+#[inline(always)]
+fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(
+    instruction: &Instruction,
+    rows: Rows,
+    slots: &mut [Buffer],
+) {
+    let (slot, start) = match instruction {
+        Instruction::Chain { width, each } => {
+            let count = width * rows.count;
+            for start in (0..count).step_by(TILE) {
+                for step in each {
+                    chain_step(step, start, TILE.min(count - start), rows, slots);
                 }
             }
-            Instruction::Chain { .. } => {}
+            return;
         }
-        slots[to] = out;
+        Instruction::Product(_, to) | Instruction::Reduce(_, _, to) | Instruction::Along(_, _, to) => {
+            (to.slot, rows.start(*to))
+        }
+        Instruction::Assemble { to, .. } => (*to, 0),
+    };
+    let mut buffer = std::mem::take(&mut slots[slot]);
+    let out = &mut buffer.lanes_mut()[start..];
+    match instruction {
+        Instruction::Product(product, _) => multiply::<V, ROWS, COLUMNS>(product, rows, slots, out),
+        Instruction::Reduce(op, lines, _) => reduce(*op, lines, rows, slots, out),
+        Instruction::Along(op, lines, _) => along(*op, lines, rows, slots, out),
+        Instruction::Assemble { length, parts, .. } => {
+            let out = &mut out[..*length];
+            out.fill([0.0; LANES]);
+            for (value, places) in parts {
+                assemble(value, places, slots, out);
+            }
+        }
+        Instruction::Chain { .. } => {}
     }
+    slots[slot] = buffer;
 }
 
 // ---------------------------------------------------------------------------------------------------
 // Chains of elementwise operations
 
-#[inline(always)]
-fn chain(count: usize, once: &[ChainStep], each: &[ChainStep], slots: &mut [Buffer]) {
-    for step in once {
-        chain_step(step, 0, TILE.min(count), slots);
-    }
-    for start in (0..count).step_by(TILE) {
-        let length = TILE.min(count - start);
-        for step in each {
-            chain_step(step, start, length, slots);
-        }
-    }
-}
-
 /// The numbers of a port for a tile.
 #[inline(always)]
-fn window(port: Port, start: usize, length: usize) -> std::ops::Range<usize> {
-    let from = LANES * port.whole.map_or(0, |first| first + start);
+fn window(port: Port, start: usize, length: usize, rows: Rows) -> std::ops::Range<usize> {
+    let from = LANES
+        * match port {
+            Port::Tile(_) => 0,
+            Port::Whole(at) => rows.start(at) + start,
+        };
     from..from + LANES * length
 }
 
 #[inline(always)]
-fn chain_step(step: &ChainStep, start: usize, length: usize, slots: &mut [Buffer]) {
+fn slot_of(port: Port) -> Slot {
+    match port {
+        Port::Tile(slot) => slot,
+        Port::Whole(at) => at.slot,
+    }
+}
+
+#[inline(always)]
+fn chain_step(step: &ChainStep, start: usize, length: usize, rows: Rows, slots: &mut [Buffer]) {
     let port = match step {
-        ChainStep::Splat(_, to)
-        | ChainStep::Gather(_, _, to)
+        ChainStep::Splat(_, _, to)
+        | ChainStep::Gather(_, _, _, to)
         | ChainStep::Unary(_, _, to)
         | ChainStep::Binary(_, _, to) => *to,
     };
-    let mut buffer = std::mem::take(&mut slots[port.slot]);
-    let out = &mut buffer.numbers_mut()[window(port, start, length)];
+    let mut buffer = std::mem::take(&mut slots[slot_of(port)]);
+    let out = &mut buffer.numbers_mut()[window(port, start, length, rows)];
     match step {
-        ChainStep::Splat(numbers, _) => {
-            for (slot, number) in out.as_chunks_mut().0.iter_mut().zip(&numbers[start..]) {
+        ChainStep::Splat(numbers, row, _) => {
+            let numbers = &numbers[rows.first * row + start..];
+            for (slot, number) in out.as_chunks_mut().0.iter_mut().zip(numbers) {
                 *slot = [*number; LANES];
             }
         }
-        ChainStep::Gather(from, list, _) => {
-            let from = slots[*from].lanes();
-            for (slot, place) in out.as_chunks_mut().0.iter_mut().zip(&list[start..]) {
-                *slot = from[*place];
+        ChainStep::Gather(from, list, row, _) => {
+            let lanes = &slots[from.slot].lanes()[rows.start(*from)..];
+            let list = &list[rows.first * row + start..];
+            for (slot, place) in out.as_chunks_mut().0.iter_mut().zip(list) {
+                *slot = lanes[*place];
             }
         }
-        ChainStep::Unary(op, x, _) => unary(*op, &slots[x.slot].numbers()[window(*x, start, length)], out),
-        ChainStep::Binary(op, [x, y], _) => binary(
-            *op,
-            &slots[x.slot].numbers()[window(*x, start, length)],
-            &slots[y.slot].numbers()[window(*y, start, length)],
-            out,
-        ),
+        ChainStep::Unary(op, x, _) => {
+            let x = &slots[slot_of(*x)].numbers()[window(*x, start, length, rows)];
+            unary(*op, x, out);
+        }
+        ChainStep::Binary(op, [x, y], _) => {
+            let x = &slots[slot_of(*x)].numbers()[window(*x, start, length, rows)];
+            let y = &slots[slot_of(*y)].numbers()[window(*y, start, length, rows)];
+            binary(*op, x, y, out);
+        }
     }
-    slots[port.slot] = buffer;
+    slots[slot_of(port)] = buffer;
 }
 
 /// One loop over neighbouring numbers.
@@ -226,29 +280,53 @@ impl Entry for Lane {
 #[inline(always)]
 fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     product: &Product,
+    strip: Rows,
     slots: &[Buffer],
     out: &mut [Lane],
 ) {
-    let shape = [product.rows, product.inner, product.columns];
-    let entries = product.rows * product.columns;
+    let size = Size {
+        rows: strip.extent(product.shape[0]),
+        inner: strip.extent(product.shape[1]),
+        columns: strip.extent(product.shape[2]),
+        stride: product.stride,
+        // a later part of a sum over the rows
+        more: product.shape[1] == Extent::Strip && strip.first > 0,
+    };
+    let numbers = |at: usize, row: usize| at + strip.first * row;
     for (number, [left, right]) in product.starts.iter().enumerate() {
-        let out = &mut out[number * entries..][..entries];
+        let out = &mut out[number * size.rows * size.columns..][..size.rows * size.columns];
         match (&product.left, &product.right) {
-            (Matrix::Numbers(a), Matrix::Lanes(b, start)) => {
-                gemm::<V, ROWS, COLUMNS, _, _>(&a[*left..], &slots[*b].lanes()[start + right..], shape, out);
+            (Matrix::Numbers(a, row), Matrix::Lanes(b)) => {
+                let b = &slots[b.slot].lanes()[strip.start(*b) + right..];
+                gemm::<V, ROWS, COLUMNS, _, _>(&a[numbers(*left, *row)..], b, size, out);
             }
-            (Matrix::Lanes(a, start), Matrix::Numbers(b)) => {
-                gemm::<V, ROWS, COLUMNS, _, _>(&slots[*a].lanes()[start + left..], &b[*right..], shape, out);
+            (Matrix::Lanes(a), Matrix::Numbers(b, row)) => {
+                let a = &slots[a.slot].lanes()[strip.start(*a) + left..];
+                gemm::<V, ROWS, COLUMNS, _, _>(a, &b[numbers(*right, *row)..], size, out);
             }
-            (Matrix::Lanes(a, first), Matrix::Lanes(b, second)) => {
-                let (a, b) = (slots[*a].lanes(), slots[*b].lanes());
-                gemm::<V, ROWS, COLUMNS, _, _>(&a[first + left..], &b[second + right..], shape, out);
+            (Matrix::Lanes(a), Matrix::Lanes(b)) => {
+                let a = &slots[a.slot].lanes()[strip.start(*a) + left..];
+                let b = &slots[b.slot].lanes()[strip.start(*b) + right..];
+                gemm::<V, ROWS, COLUMNS, _, _>(a, b, size, out);
             }
-            (Matrix::Numbers(a), Matrix::Numbers(b)) => {
-                gemm::<V, ROWS, COLUMNS, _, _>(&a[*left..], &b[*right..], shape, out);
+            (Matrix::Numbers(a, first), Matrix::Numbers(b, second)) => {
+                let (a, b) = (&a[numbers(*left, *first)..], &b[numbers(*right, *second)..]);
+                gemm::<V, ROWS, COLUMNS, _, _>(a, b, size, out);
             }
         }
     }
+}
+
+/// Sizes of a matrix product.
+#[derive(Clone, Copy)]
+struct Size {
+    rows: usize,
+    inner: usize,
+    columns: usize,
+    /// distance of the rows of the left factor
+    stride: usize,
+    /// the product is added to what stands there
+    more: bool,
 }
 
 /// One matrix product: a panel of columns after the other, tile by tile.
@@ -256,9 +334,12 @@ fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
 fn gemm<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
     a: &[A],
     b: &[B],
-    [rows, inner, columns]: [usize; 3],
+    size: Size,
     out: &mut [Lane],
 ) {
+    let Size {
+        rows, inner, columns, ..
+    } = size;
     let width = (PANEL / inner.max(1)).max(1).next_multiple_of(COLUMNS);
     for from in (0..columns).step_by(width) {
         let to = columns.min(from + width);
@@ -269,10 +350,10 @@ fn gemm<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
             while column < to {
                 let at = [row, column];
                 match (tall, column + COLUMNS <= to) {
-                    (true, true) => tile::<V, ROWS, COLUMNS, A, B>(a, b, at, [inner, columns], out),
-                    (true, false) => tile::<V, ROWS, 1, A, B>(a, b, at, [inner, columns], out),
-                    (false, true) => tile::<V, 1, COLUMNS, A, B>(a, b, at, [inner, columns], out),
-                    (false, false) => tile::<V, 1, 1, A, B>(a, b, at, [inner, columns], out),
+                    (true, true) => tile::<V, ROWS, COLUMNS, A, B>(a, b, at, size, out),
+                    (true, false) => tile::<V, ROWS, 1, A, B>(a, b, at, size, out),
+                    (false, true) => tile::<V, 1, COLUMNS, A, B>(a, b, at, size, out),
+                    (false, false) => tile::<V, 1, 1, A, B>(a, b, at, size, out),
                 }
                 column += if column + COLUMNS <= to { COLUMNS } else { 1 };
             }
@@ -287,18 +368,30 @@ fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
     a: &[A],
     b: &[B],
     [row, column]: [usize; 2],
-    [inner, columns]: [usize; 2],
+    size: Size,
     out: &mut [Lane],
 ) {
-    let left: [&[A]; ROWS] = std::array::from_fn(|i| &a[(row + i) * inner..][..inner]);
+    let Size { inner, columns, .. } = size;
+    let left: [&[A]; ROWS] = std::array::from_fn(|i| &a[(row + i) * size.stride..][..inner]);
     let mut sums = [[V::splat(-0.0); COLUMNS]; ROWS];
-    for (k, right) in b.chunks(columns).take(inner).enumerate() {
-        let right = &right[column..][..COLUMNS];
+    if size.more {
+        for (i, sums) in sums.iter_mut().enumerate() {
+            let before = &out[(row + i) * columns + column..][..COLUMNS];
+            for (sum, before) in sums.iter_mut().zip(before) {
+                *sum = V::load(before);
+            }
+        }
+    }
+    // `inner` rows of the right factor; the last one may end with the slice
+    for (k, right) in (0..inner).zip(b[column.min(b.len())..].chunks(columns)) {
+        let Some(right) = right.first_chunk::<COLUMNS>() else {
+            break;
+        };
         let right: [V; COLUMNS] = std::array::from_fn(|j| right[j].load());
         for (sums, left) in sums.iter_mut().zip(&left) {
             let left: V = left[k].load();
             for (sum, right) in sums.iter_mut().zip(right) {
-                *sum = sum.add(left.mul(right));
+                *sum = left.mul_add(right, *sum);
             }
         }
     }
@@ -313,15 +406,31 @@ fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
 // ---------------------------------------------------------------------------------------------------
 // Reductions, functions along an axis, moves
 
-/// Calls with the places of the entries of each line.
-#[inline(always)]
-fn for_each_line(lines: &Lines, mut visit: impl FnMut(usize, usize)) {
-    for outer in 0..lines.outer {
-        for inner in 0..lines.inner {
-            visit(
-                outer * lines.inner + inner,
-                outer * lines.length * lines.inner + inner,
-            );
+/// Lines of a strip: how many before and behind the axis, and how long.
+#[derive(Clone, Copy)]
+struct Grid {
+    outer: usize,
+    length: usize,
+    inner: usize,
+}
+
+impl Grid {
+    #[inline(always)]
+    fn new(lines: &Lines, rows: Rows) -> Grid {
+        let [outer, length, inner] = lines.shape.map(|extent| rows.extent(extent));
+        Grid { outer, length, inner }
+    }
+
+    /// Calls with the number and the first entry of each line.
+    #[inline(always)]
+    fn for_each_line(self, mut visit: impl FnMut(usize, usize)) {
+        for outer in 0..self.outer {
+            for inner in 0..self.inner {
+                visit(
+                    outer * self.inner + inner,
+                    outer * self.length * self.inner + inner,
+                );
+            }
         }
     }
 }
@@ -340,7 +449,7 @@ fn larger(best: &Lane, x: &Lane) -> Lane {
 }
 
 #[inline(always)]
-fn largest(x: &[Lane], first: usize, lines: &Lines) -> Lane {
+fn largest(x: &[Lane], first: usize, lines: Grid) -> Lane {
     let mut best = [f64::NEG_INFINITY; LANES];
     for number in 0..lines.length {
         best = larger(&best, &x[first + number * lines.inner]);
@@ -365,18 +474,21 @@ fn add(sum: &mut Lane, x: &Lane) {
 }
 
 #[inline(always)]
-fn reduce(op: Reduction, lines: &Lines, slots: &[Buffer], out: &mut [Lane]) {
-    let x = &slots[lines.slot].lanes()[lines.start..];
+fn reduce(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
+    let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
+    // a later part of a sum over the rows
+    let more = lines.shape[1] == Extent::Strip && rows.first > 0;
+    let lines = Grid::new(lines, rows);
     match op {
-        Reduction::Sum => for_each_line(lines, |number, first| {
-            let mut sum = [-0.0; LANES];
+        Reduction::Sum => lines.for_each_line(|number, first| {
+            let mut sum = if more { out[number] } else { [-0.0; LANES] };
             for position in 0..lines.length {
                 add(&mut sum, &x[first + position * lines.inner]);
             }
             out[number] = sum;
         }),
-        Reduction::Max => for_each_line(lines, |number, first| out[number] = largest(x, first, lines)),
-        Reduction::LogSumExp => for_each_line(lines, |number, first| {
+        Reduction::Max => lines.for_each_line(|number, first| out[number] = largest(x, first, lines)),
+        Reduction::LogSumExp => lines.for_each_line(|number, first| {
             let largest = largest(x, first, lines);
             let mut sum = [-0.0; LANES];
             for position in 0..lines.length {
@@ -395,9 +507,10 @@ fn reduce(op: Reduction, lines: &Lines, slots: &[Buffer], out: &mut [Lane]) {
 }
 
 #[inline(always)]
-fn along(op: Along, lines: &Lines, slots: &[Buffer], out: &mut [Lane]) {
-    let x = &slots[lines.slot].lanes()[lines.start..];
-    for_each_line(lines, |_, first| {
+fn along(op: Along, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
+    let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
+    let lines = Grid::new(lines, rows);
+    lines.for_each_line(|_, first| {
         let largest = largest(x, first, lines);
         let places = (0..lines.length).map(|position| first + position * lines.inner);
         match op {

@@ -1,7 +1,8 @@
 //! An entry at all points of a block in registers, for the inner loop of the matrix product: the one
 //! place where the compiler does not find the registers by itself.
 //!
-//! Products and sums are rounded one by one in every implementation.
+//! A product and the sum that it goes into are rounded once in every implementation, also where the machine has no
+//! instruction for it (there slowly): the bits are the same everywhere.
 
 use super::buffer::{LANES, Lane};
 
@@ -15,8 +16,8 @@ pub(crate) trait Vector: Copy {
     fn splat(x: f64) -> Self;
     fn load(lane: &Lane) -> Self;
     fn store(self) -> Lane;
-    fn add(self, other: Self) -> Self;
-    fn mul(self, other: Self) -> Self;
+    /// `self * factor + sum`, rounded once.
+    fn mul_add(self, factor: Self, sum: Self) -> Self;
 }
 
 /// Sixteen words: two for each point, for random numbers.
@@ -76,17 +77,9 @@ impl Vector for Lane {
     }
 
     #[inline(always)]
-    fn add(mut self, other: Lane) -> Lane {
+    fn mul_add(mut self, factor: Lane, sum: Lane) -> Lane {
         for lane in 0..LANES {
-            self[lane] += other[lane];
-        }
-        self
-    }
-
-    #[inline(always)]
-    fn mul(mut self, other: Lane) -> Lane {
-        for lane in 0..LANES {
-            self[lane] *= other[lane];
+            self[lane] = self[lane].mul_add(factor[lane], sum[lane]);
         }
         self
     }
@@ -154,13 +147,8 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn add(self, other: Self) -> Self {
-            Avx512(unsafe { _mm512_add_pd(self.0, other.0) })
-        }
-
-        #[inline(always)]
-        fn mul(self, other: Self) -> Self {
-            Avx512(unsafe { _mm512_mul_pd(self.0, other.0) })
+        fn mul_add(self, factor: Self, sum: Self) -> Self {
+            Avx512(unsafe { _mm512_fmadd_pd(self.0, factor.0, sum.0) })
         }
     }
 
@@ -231,16 +219,9 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn add(self, other: Self) -> Self {
-            Avx2(unsafe { _mm256_add_pd(self.0, other.0) }, unsafe {
-                _mm256_add_pd(self.1, other.1)
-            })
-        }
-
-        #[inline(always)]
-        fn mul(self, other: Self) -> Self {
-            Avx2(unsafe { _mm256_mul_pd(self.0, other.0) }, unsafe {
-                _mm256_mul_pd(self.1, other.1)
+        fn mul_add(self, factor: Self, sum: Self) -> Self {
+            Avx2(unsafe { _mm256_fmadd_pd(self.0, factor.0, sum.0) }, unsafe {
+                _mm256_fmadd_pd(self.1, factor.1, sum.1)
             })
         }
     }

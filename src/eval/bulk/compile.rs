@@ -1,0 +1,315 @@
+//! From a graph to tensors over buffers.
+//!
+//! Constants are evaluated once; operations that only move entries become lists of places and cost nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::plan::{Places, Value};
+use crate::eval::float::FloatArithmetic;
+use crate::eval::tensor::{Evaluator, for_each_index, offset, row_major, strides};
+use crate::graph::op::{Along, Binary, Input, Op, Reduction, Unary};
+use crate::graph::{Graph, NodeId, size};
+
+/// A tensor to be computed, by number.
+pub(super) type Item = usize;
+
+/// How a tensor is computed from others.
+pub(super) enum Work {
+    Input(Input),
+    Unary(Unary, Value<Item>),
+    Binary(Binary, [Value<Item>; 2]),
+    Product {
+        sides: [Value<Item>; 2],
+        rows: usize,
+        inner: usize,
+        columns: usize,
+        starts: Vec<[usize; 2]>,
+    },
+    Reduce(Reduction, Value<Item>, [usize; 3]),
+    Along(Along, Value<Item>, [usize; 3]),
+    Assemble(Vec<(Value<Item>, Arc<[usize]>)>),
+}
+
+impl Work {
+    pub(super) fn values(&self) -> Vec<&Value<Item>> {
+        match self {
+            Work::Input(_) => Vec::new(),
+            Work::Unary(_, x) | Work::Reduce(_, x, _) | Work::Along(_, x, _) => vec![x],
+            Work::Binary(_, sides) | Work::Product { sides, .. } => sides.iter().collect(),
+            Work::Assemble(parts) => parts.iter().map(|(value, _)| value).collect(),
+        }
+    }
+
+    pub(super) fn elementwise(&self) -> bool {
+        matches!(self, Work::Unary(..) | Work::Binary(..))
+    }
+}
+
+/// Tensors to be computed, in an order in which they can be.
+pub(super) struct Program {
+    pub(super) works: Vec<Work>,
+    /// entries of each tensor
+    pub(super) sizes: Vec<usize>,
+}
+
+impl Program {
+    /// The part of the graph that the roots need, and where the roots are found.
+    ///
+    /// # Errors
+    /// When a root needs a gradient from outside.
+    pub(super) fn new(
+        graph: &Graph,
+        roots: &[NodeId],
+    ) -> Result<(Program, Vec<(Value<Item>, usize)>), String> {
+        let mut program = Program {
+            works: Vec::new(),
+            sizes: Vec::new(),
+        };
+        let values = program.read(graph, roots)?;
+        let roots = (roots.iter())
+            .map(|root| (values[root].clone(), size(graph.shape(*root))))
+            .collect();
+        Ok((program, roots))
+    }
+
+    fn add(&mut self, work: Work, size: usize) -> Value<Item> {
+        self.works.push(work);
+        self.sizes.push(size);
+        Value::Lanes(self.works.len() - 1, Places::Run(0))
+    }
+
+    /// The value without gaps: itself, or a copy.
+    fn compact(&mut self, value: Value<Item>, size: usize) -> Value<Item> {
+        match &value {
+            Value::Numbers(_) | Value::Lanes(_, Places::Run(_)) => value,
+            Value::Lanes(_, Places::List(_)) => {
+                self.add(Work::Assemble(vec![(value, (0..size).collect())]), size)
+            }
+        }
+    }
+
+    /// The value in a buffer even where it is the same for all points.
+    fn compact_lanes(&mut self, value: Value<Item>, size: usize) -> Value<Item> {
+        match &value {
+            Value::Numbers(_) => self.add(Work::Assemble(vec![(value, (0..size).collect())]), size),
+            Value::Lanes(..) => self.compact(value, size),
+        }
+    }
+
+    /// The value of every node that the roots need.
+    fn read(&mut self, graph: &Graph, roots: &[NodeId]) -> Result<HashMap<NodeId, Value<Item>>, String> {
+        let differences = differences(graph, roots);
+        let sources = |id: NodeId| -> &[NodeId] {
+            match differences.get(&id) {
+                Some(products) => products,
+                None => &graph.node(id).args,
+            }
+        };
+        let mut needed = vec![false; graph.len()];
+        let mut open = roots.to_vec();
+        while let Some(id) = open.pop() {
+            if !std::mem::replace(&mut needed[id.index()], true) && graph.is_variable(id) {
+                open.extend(sources(id));
+            }
+        }
+        let constants: Vec<NodeId> = graph
+            .ids()
+            .filter(|id| needed[id.index()] && !graph.is_variable(*id))
+            .collect();
+        let evaluated = Evaluator::new(graph, &constants, FloatArithmetic);
+        let mut values: HashMap<NodeId, Value<Item>> = (constants.iter().enumerate())
+            .map(|(number, id)| (*id, Value::Numbers(evaluated.root(number).into())))
+            .collect();
+        let mut open: Vec<NodeId> = graph
+            .ids()
+            .filter(|id| needed[id.index()] && graph.is_variable(*id))
+            .collect();
+        // one pass, but for products that stand behind the difference that is made of them
+        while !open.is_empty() {
+            let mut later = Vec::new();
+            for id in open {
+                if sources(id).iter().all(|source| values.contains_key(source)) {
+                    let value = match differences.get(&id) {
+                        Some(products) => {
+                            let sides = products.map(|product| values[&product].clone());
+                            self.add(Work::Binary(Binary::Sub, sides), size(graph.shape(id)))
+                        }
+                        None => self.node(graph, id, &values)?,
+                    };
+                    values.insert(id, value);
+                } else {
+                    later.push(id);
+                }
+            }
+            open = later;
+        }
+        Ok(values)
+    }
+
+    fn node(
+        &mut self,
+        graph: &Graph,
+        id: NodeId,
+        values: &HashMap<NodeId, Value<Item>>,
+    ) -> Result<Value<Item>, String> {
+        let node = graph.node(id);
+        let shape = node.shape.as_slice();
+        let count = size(shape);
+        let arg = |number: usize| &values[&node.args[number]];
+        let arg_shape = |number: usize| graph.shape(node.args[number]);
+        let spread = |number: usize| {
+            if arg_shape(number) == shape {
+                arg(number).clone()
+            } else {
+                arg(number).pick(&places(shape, &strides(arg_shape(number), shape)))
+            }
+        };
+        // lines along an axis: outer, length, inner
+        let lines = |axis: usize| {
+            let shape = arg_shape(0);
+            [
+                shape[..axis].iter().product(),
+                shape[axis],
+                shape[axis + 1..].iter().product(),
+            ]
+        };
+        Ok(match &node.op {
+            Op::Input(Input::Gradient(_)) => {
+                return Err("the bulk evaluator takes no gradients from outside".to_owned());
+            }
+            Op::Input(input @ (Input::W | Input::V)) => self.add(Work::Input(*input), count),
+            Op::Constant(_) | Op::Pi => return Err("a constant that depends on an input".to_owned()),
+            Op::Unary(op) => {
+                let x = arg(0).clone();
+                self.add(Work::Unary(*op, x), count)
+            }
+            Op::Binary(op) => {
+                let sides = [spread(0), spread(1)];
+                self.add(Work::Binary(*op, sides), count)
+            }
+            Op::MatMul => {
+                let (batch, matrix) = shape.split_at(shape.len() - 2);
+                let (rows, columns) = (matrix[0], matrix[1]);
+                let inner = arg_shape(0)[arg_shape(0).len() - 1];
+                let starts = |number: usize, entries: usize| {
+                    let own = arg_shape(number);
+                    let mut starts = places(batch, &strides(&own[..own.len() - 2], batch));
+                    starts.iter_mut().for_each(|start| *start *= entries);
+                    starts
+                };
+                let starts = (starts(0, rows * inner).into_iter())
+                    .zip(starts(1, inner * columns))
+                    .map(|(left, right)| [left, right])
+                    .collect();
+                let sides = [0, 1].map(|number| self.compact(arg(number).clone(), size(arg_shape(number))));
+                self.add(
+                    Work::Product {
+                        sides,
+                        rows,
+                        inner,
+                        columns,
+                        starts,
+                    },
+                    count,
+                )
+            }
+            Op::Reduce(op, axis) => {
+                let x = self.compact_lanes(arg(0).clone(), size(arg_shape(0)));
+                self.add(Work::Reduce(*op, x, lines(*axis)), count)
+            }
+            Op::Along(op, axis) => {
+                let x = self.compact_lanes(arg(0).clone(), count);
+                self.add(Work::Along(*op, x, lines(*axis)), count)
+            }
+            Op::Reshape => arg(0).clone(),
+            Op::Broadcast => spread(0),
+            Op::Permute(perm) => {
+                let own = row_major(arg_shape(0));
+                let strides: Vec<usize> = perm.iter().map(|&axis| own[axis]).collect();
+                arg(0).pick(&places(shape, &strides))
+            }
+            Op::Slice { axis, start, step } => arg(0).pick(&slice_places(
+                shape,
+                &row_major(arg_shape(0)),
+                *axis,
+                *start,
+                *step,
+            )),
+            Op::Unslice { axis, start, step } => {
+                let places = slice_places(arg_shape(0), &row_major(shape), *axis, *start, *step);
+                self.add(Work::Assemble(vec![(arg(0).clone(), places.into())]), count)
+            }
+            Op::Concat(axis) => {
+                let row: usize = shape[*axis..].iter().product();
+                let mut start = 0;
+                let mut parts = Vec::new();
+                for number in 0..node.args.len() {
+                    let own: usize = arg_shape(number)[*axis..].iter().product();
+                    let places =
+                        (0..size(arg_shape(number))).map(|i| i / own.max(1) * row + start + i % own.max(1));
+                    parts.push((arg(number).clone(), places.collect()));
+                    start += own;
+                }
+                self.add(Work::Assemble(parts), count)
+            }
+        })
+    }
+}
+
+/// Products `A (x - y)` with a constant `A` where `A x` and `A y` are needed as well: half of the work of a convexity claim
+/// with a directional derivative along `w - v` is such a product. The difference of the two is off by a rounding of
+/// its terms, as `f(w) - f(v)` beside it is.
+fn differences(graph: &Graph, roots: &[NodeId]) -> HashMap<NodeId, [NodeId; 2]> {
+    let unshaped = |mut id: NodeId| {
+        while graph.node(id).op == Op::Reshape {
+            id = graph.node(id).args[0];
+        }
+        id
+    };
+    let needed = graph.reachable(roots);
+    // by factor, shape of the other factor, and its entries
+    let mut products = HashMap::new();
+    for id in graph.ids().filter(|id| needed[id.index()]) {
+        let node = graph.node(id);
+        if node.op == Op::MatMul && !graph.is_variable(node.args[0]) {
+            products.insert(
+                (node.args[0], graph.shape(node.args[1]), unshaped(node.args[1])),
+                id,
+            );
+        }
+    }
+    let mut found = HashMap::new();
+    for ((left, shape, right), id) in &products {
+        let node = graph.node(*right);
+        if node.op == Op::Binary(Binary::Sub)
+            && node
+                .args
+                .iter()
+                .all(|arg| graph.shape(*arg) == graph.shape(*right))
+        {
+            let side = |number: usize| products.get(&(*left, *shape, unshaped(node.args[number])));
+            if let (Some(first), Some(second)) = (side(0), side(1)) {
+                found.insert(*id, [*first, *second]);
+            }
+        }
+    }
+    found
+}
+
+/// Where the entries of a tensor of this shape stand, with these distances along its axes.
+fn places(shape: &[usize], strides: &[usize]) -> Vec<usize> {
+    let mut places = Vec::with_capacity(size(shape));
+    for_each_index(shape, |index| places.push(offset(index, strides)));
+    places
+}
+
+/// The same for the entries `start, start + step, ...` along an axis.
+fn slice_places(shape: &[usize], strides: &[usize], axis: usize, start: usize, step: isize) -> Vec<usize> {
+    let mut places = Vec::with_capacity(size(shape));
+    for_each_index(shape, |index| {
+        let along = start as isize + (step - 1) * index[axis] as isize;
+        places.push((offset(index, strides) as isize + strides[axis] as isize * along) as usize);
+    });
+    places
+}

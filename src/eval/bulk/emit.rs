@@ -1,0 +1,466 @@
+//! From scheduled tensors to instructions over buffers that are reused.
+
+use super::buffer::LANES;
+use super::compile::{Item, Program, Work};
+use super::plan::{
+    At, ChainStep, Extent, Instruction, Lines, Matrix, Places, Plan, Port, Product, Slot, Strips, TILE, Value,
+};
+use super::schedule::{Role, Schedule};
+
+/// Bytes of the first-level cache that a strip may take.
+const STRIP_BYTES: usize = 32 << 10;
+/// Rows of a strip: at least so many,
+const LEAST_STRIP: usize = 8;
+/// and so many where the other factor of a product does not fit beside it.
+const LONG_STRIP: usize = 32;
+
+/// Compiles a program, whose results are the roots.
+pub(super) fn plan(program: &Program, roots: &[(Value<Item>, usize)]) -> Plan {
+    let schedule = Schedule::new(program);
+    let mut group_of = vec![0; program.works.len()];
+    // the last group of the stage of each item
+    let mut end_of_stage = vec![0; program.works.len()];
+    let mut groups = 0;
+    for stage in &schedule.stages {
+        for (number, group) in stage.iter().enumerate() {
+            for item in group {
+                (group_of[*item], end_of_stage[*item]) = (groups + number, groups + stage.len() - 1);
+            }
+        }
+        groups += stage.len();
+    }
+    // the last group that reads each item
+    let mut last: Vec<usize> = group_of.clone();
+    for (item, work) in program.works.iter().enumerate() {
+        for base in work.values().into_iter().filter_map(Value::base) {
+            last[base] = last[base].max(group_of[item]);
+        }
+    }
+    for base in roots.iter().filter_map(|(value, _)| value.base()) {
+        last[base] = groups;
+    }
+    let local = (0..program.works.len())
+        .map(|item| matches!(schedule.roles[item], Role::Row(_)) && last[item] <= end_of_stage[item])
+        .collect();
+    let mut emitter = Emitter {
+        program,
+        schedule: &schedule,
+        last,
+        group_of,
+        local,
+        slots: Slots::default(),
+        slot_of: vec![0; program.works.len()],
+    };
+    let mut plan = Plan {
+        strips: Vec::new(),
+        slots: Vec::new(),
+        inputs: Vec::new(),
+        roots: Vec::new(),
+    };
+    let mut number = 0;
+    for (stage, groups) in schedule.stages.iter().enumerate() {
+        if stage % 2 == 1 {
+            plan.strips.push(emitter.strips(number, groups));
+            number += groups.len();
+            continue;
+        }
+        for group in groups {
+            if let Work::Input(input) = program.works[group[0]] {
+                let size = program.sizes[group[0]];
+                let slot = emitter.slots.take(size);
+                emitter.slot_of[group[0]] = slot;
+                plan.inputs.push((input, size, slot));
+            } else {
+                plan.strips.push(emitter.outside(number, group));
+            }
+            emitter.release(number..=number, |_| true);
+            number += 1;
+        }
+    }
+    plan.roots = (roots.iter())
+        .map(|(value, size)| (value.on(|item| emitter.slot_of[item]), *size))
+        .collect();
+    plan.slots = emitter.slots.sizes;
+    plan
+}
+
+/// Buffers and which of them are free.
+#[derive(Default)]
+struct Slots {
+    sizes: Vec<usize>,
+    free: Vec<Slot>,
+}
+
+impl Slots {
+    /// The smallest free buffer that is large enough, or else the largest, made larger.
+    fn take(&mut self, size: usize) -> Slot {
+        let fits = |slot: &Slot| {
+            let own = self.sizes[*slot];
+            if own >= size {
+                (0, own)
+            } else {
+                (1, usize::MAX - own)
+            }
+        };
+        let Some(position) = (0..self.free.len()).min_by_key(|&position| fits(&self.free[position])) else {
+            return self.fresh(size);
+        };
+        let slot = self.free.swap_remove(position);
+        self.sizes[slot] = self.sizes[slot].max(size);
+        slot
+    }
+
+    /// A buffer that nothing has used before.
+    fn fresh(&mut self, size: usize) -> Slot {
+        self.sizes.push(size);
+        self.sizes.len() - 1
+    }
+
+    fn release(&mut self, slot: Slot) {
+        self.free.push(slot);
+    }
+}
+
+struct Emitter<'a> {
+    program: &'a Program,
+    schedule: &'a Schedule,
+    last: Vec<usize>,
+    group_of: Vec<usize>,
+    /// rows of it are read only in the strip in which they are computed
+    local: Vec<bool>,
+    slots: Slots,
+    slot_of: Vec<Slot>,
+}
+
+/// What is being emitted.
+struct Place {
+    number: usize,
+    /// rows of a strip; `None` outside of strips
+    strip: Option<usize>,
+    /// steps that are done before the first strip
+    once: Vec<ChainStep>,
+    /// buffers that are free when all is done
+    tiles: Vec<Slot>,
+}
+
+impl Emitter<'_> {
+    /// Whether an item has a buffer for all its entries, or those of the strip: it is read outside its group, or no chain.
+    fn whole(&self, item: Item) -> bool {
+        self.last[item] > self.group_of[item] || !self.program.works[item].elementwise()
+    }
+
+    /// Frees the buffers of the chosen items whose last reader is among these groups.
+    fn release(&mut self, groups: std::ops::RangeInclusive<usize>, chosen: impl Fn(Item) -> bool) {
+        for item in 0..self.program.works.len() {
+            if groups.contains(&self.last[item]) && self.whole(item) && chosen(item) {
+                self.slots.release(self.slot_of[item]);
+            }
+        }
+    }
+
+    /// A group that is computed at once.
+    fn outside(&mut self, number: usize, group: &[Item]) -> Strips {
+        let mut place = Place {
+            number,
+            strip: None,
+            once: Vec::new(),
+            tiles: Vec::new(),
+        };
+        let body = vec![self.group(group, &mut place)];
+        place.tiles.iter().for_each(|tile| self.slots.release(*tile));
+        Strips {
+            rows: 1,
+            strip: 1,
+            once: place.once,
+            body,
+        }
+    }
+
+    /// A stage that is computed in strips.
+    fn strips(&mut self, first: usize, groups: &[Vec<Item>]) -> Strips {
+        let items = || groups.iter().flatten().copied();
+        // what outlives a strip must not share its buffers
+        for item in items().filter(|item| !self.local[*item]) {
+            self.slot_of[item] = self.slots.take(self.program.sizes[item]);
+        }
+        let strip = self.strip(&items().collect::<Vec<Item>>());
+        let mut place = Place {
+            number: first,
+            strip: Some(strip),
+            once: Vec::new(),
+            tiles: Vec::new(),
+        };
+        let mut body = Vec::new();
+        for group in groups {
+            body.push(self.group(group, &mut place));
+            let local = std::mem::take(&mut self.local);
+            self.release(place.number..=place.number, |item| local[item]);
+            self.local = local;
+            place.number += 1;
+        }
+        place.tiles.iter().for_each(|tile| self.slots.release(*tile));
+        let local = std::mem::take(&mut self.local);
+        self.release(first..=place.number - 1, |item| !local[item]);
+        self.local = local;
+        Strips {
+            rows: self.schedule.rows,
+            strip,
+            once: place.once,
+            body,
+        }
+    }
+
+    /// Rows of a strip, so that what it holds fits the first-level cache; longer ones where a factor of a product
+    /// does not fit in any case, and has to be read once for each strip.
+    fn strip(&self, items: &[Item]) -> usize {
+        let (mut width, mut factor) = (0, 0);
+        for item in items {
+            if let Role::Row(own) = self.schedule.roles[*item]
+                && self.whole(*item)
+            {
+                width += own;
+            }
+            if let Work::Product { inner, columns, .. } = self.program.works[*item] {
+                factor = factor.max(inner * columns);
+            }
+        }
+        let bytes = LANES * size_of::<f64>();
+        let least = if factor * bytes > STRIP_BYTES {
+            LONG_STRIP
+        } else {
+            LEAST_STRIP
+        };
+        let fits = STRIP_BYTES / bytes / width.max(1) / LEAST_STRIP * LEAST_STRIP;
+        fits.max(least).min(self.schedule.rows)
+    }
+
+    fn group(&mut self, group: &[Item], place: &mut Place) -> Instruction {
+        let item = group[0];
+        let work = &self.program.works[item];
+        if work.elementwise() {
+            return self.chain(group, place);
+        }
+        let to = self.target(item, place);
+        let role = self.schedule.roles[item];
+        match work {
+            Work::Product {
+                sides: [left, right],
+                rows,
+                inner,
+                columns,
+                starts,
+            } => {
+                let (left, right, shape) = match role {
+                    Role::Outside => (
+                        self.matrix(left, 0),
+                        self.matrix(right, 0),
+                        [
+                            Extent::Fixed(*rows),
+                            Extent::Fixed(*inner),
+                            Extent::Fixed(*columns),
+                        ],
+                    ),
+                    Role::Row(_) => (
+                        self.matrix(left, *inner),
+                        self.matrix(right, 0),
+                        [Extent::Strip, Extent::Fixed(*inner), Extent::Fixed(*columns)],
+                    ),
+                    Role::Sum => (
+                        self.matrix(left, 1),
+                        self.matrix(right, *columns),
+                        [Extent::Fixed(*rows), Extent::Strip, Extent::Fixed(*columns)],
+                    ),
+                };
+                let product = Product {
+                    left,
+                    right,
+                    shape,
+                    stride: *inner,
+                    starts: starts.clone(),
+                };
+                Instruction::Product(product, to)
+            }
+            Work::Reduce(op, x, lines) => Instruction::Reduce(*op, self.lines(x, *lines, role), to),
+            Work::Along(op, x, lines) => Instruction::Along(*op, self.lines(x, *lines, role), to),
+            Work::Assemble(parts) => Instruction::Assemble {
+                length: self.program.sizes[item],
+                parts: (parts.iter())
+                    .map(|(value, places)| (value.on(|item| self.slot_of[item]), places.clone()))
+                    .collect(),
+                to: to.slot,
+            },
+            Work::Input(_) | Work::Unary(..) | Work::Binary(..) => unreachable!("emitted before"),
+        }
+    }
+
+    /// Where a result goes; takes a buffer unless it has one.
+    fn target(&mut self, item: Item, place: &mut Place) -> At {
+        let row = match (self.schedule.roles[item], place.strip) {
+            (Role::Row(width), Some(strip)) => {
+                if self.local[item] {
+                    self.slot_of[item] = self.slots.take(strip * width);
+                    0
+                } else {
+                    width
+                }
+            }
+            (Role::Outside | Role::Row(_), None) => {
+                self.slot_of[item] = self.slots.take(self.program.sizes[item]);
+                0
+            }
+            // taken when the stage began
+            (Role::Outside | Role::Sum, _) => 0,
+        };
+        At {
+            slot: self.slot_of[item],
+            start: 0,
+            row,
+        }
+    }
+
+    /// An item from an entry on; `row` is how far a row moves on where it stands outside the strip.
+    fn at(&self, item: Item, start: usize, row: usize) -> At {
+        At {
+            slot: self.slot_of[item],
+            start,
+            row: if self.local[item] { 0 } else { row },
+        }
+    }
+
+    fn matrix(&self, value: &Value<Item>, row: usize) -> Matrix {
+        match value {
+            Value::Numbers(numbers) => Matrix::Numbers(numbers.clone(), row),
+            Value::Lanes(item, Places::Run(start)) => Matrix::Lanes(self.at(*item, *start, row)),
+            Value::Lanes(_, Places::List(_)) => unreachable!("made compact before"),
+        }
+    }
+
+    fn lines(&self, value: &Value<Item>, [outer, length, inner]: [usize; 3], role: Role) -> Lines {
+        let Value::Lanes(item, Places::Run(start)) = value else {
+            unreachable!("made compact lanes before");
+        };
+        let (row, shape) = match role {
+            Role::Outside => (
+                0,
+                [Extent::Fixed(outer), Extent::Fixed(length), Extent::Fixed(inner)],
+            ),
+            Role::Row(_) => (
+                length * inner,
+                [Extent::Strip, Extent::Fixed(length), Extent::Fixed(inner)],
+            ),
+            Role::Sum => (inner, [Extent::Fixed(outer), Extent::Strip, Extent::Fixed(inner)]),
+        };
+        Lines {
+            from: self.at(*item, *start, row),
+            shape,
+        }
+    }
+
+    fn chain(&mut self, group: &[Item], place: &mut Place) -> Instruction {
+        let program = self.program;
+        let width = match place.strip {
+            Some(_) => program.sizes[group[0]] / self.schedule.rows,
+            None => program.sizes[group[0]],
+        };
+        let mut each = Vec::new();
+        let mut loaded: Vec<(Value<Item>, Port)> = Vec::new();
+        let mut tiles: Vec<Slot> = Vec::new();
+        for &item in group {
+            let mut ports = Vec::new();
+            for value in program.works[item].values() {
+                ports.push(self.port(value, width, place, &mut loaded, &mut tiles, &mut each));
+            }
+            let to = if self.whole(item) {
+                Port::Whole(self.target(item, place))
+            } else {
+                self.slot_of[item] = self.slots.take(TILE);
+                tiles.push(self.slot_of[item]);
+                Port::Tile(self.slot_of[item])
+            };
+            match &program.works[item] {
+                Work::Unary(op, _) => each.push(ChainStep::Unary(*op, ports[0], to)),
+                Work::Binary(op, _) => each.push(ChainStep::Binary(*op, [ports[0], ports[1]], to)),
+                Work::Input(_)
+                | Work::Product { .. }
+                | Work::Reduce(..)
+                | Work::Along(..)
+                | Work::Assemble(_) => {
+                    unreachable!("only elementwise items form chains")
+                }
+            }
+        }
+        tiles.into_iter().for_each(|slot| self.slots.release(slot));
+        Instruction::Chain { width, each }
+    }
+
+    /// Where a step of a chain finds an operand; loads it into a tile where it does not stand in a row.
+    fn port(
+        &mut self,
+        value: &Value<Item>,
+        width: usize,
+        place: &mut Place,
+        loaded: &mut Vec<(Value<Item>, Port)>,
+        tiles: &mut Vec<Slot>,
+        each: &mut Vec<ChainStep>,
+    ) -> Port {
+        let row = if place.strip.is_some() { width } else { 0 };
+        if let Value::Lanes(item, Places::Run(start)) = value {
+            return if self.group_of[*item] == place.number && !self.whole(*item) {
+                Port::Tile(self.slot_of[*item])
+            } else {
+                Port::Whole(self.at(*item, *start, row))
+            };
+        }
+        if let Some((_, port)) = loaded.iter().find(|(known, _)| same(known, value)) {
+            return *port;
+        }
+        let constant = match value {
+            Value::Numbers(numbers) => equal(numbers),
+            Value::Lanes(item, Places::List(list)) => !self.local[*item] && equal(list),
+            Value::Lanes(_, Places::Run(_)) => unreachable!("handled before"),
+        };
+        // where all entries are one, the first tile serves for all, and for every strip
+        let slot = if constant {
+            self.slots.fresh(TILE)
+        } else {
+            self.slots.take(TILE)
+        };
+        let port = Port::Tile(slot);
+        let step = match value {
+            Value::Numbers(numbers) => ChainStep::Splat(numbers.clone(), row, port),
+            Value::Lanes(_, Places::Run(_)) => unreachable!("handled before"),
+            Value::Lanes(item, Places::List(list)) => {
+                // within a strip, the places of the first rows serve for all
+                let (own, row) = match self.schedule.roles[*item] {
+                    Role::Row(own) if place.strip.is_some() => (own, 0),
+                    Role::Row(_) | Role::Outside | Role::Sum => (0, row),
+                };
+                ChainStep::Gather(self.at(*item, 0, own), list.clone(), row, port)
+            }
+        };
+        if constant {
+            place.tiles.push(slot);
+            place.once.push(step);
+        } else {
+            tiles.push(slot);
+            each.push(step);
+        }
+        loaded.push((value.clone(), port));
+        port
+    }
+}
+
+fn equal<T: PartialEq>(entries: &[T]) -> bool {
+    entries.iter().all(|entry| *entry == entries[0])
+}
+
+/// Whether two operands hold the same entries.
+fn same(a: &Value<Item>, b: &Value<Item>) -> bool {
+    match (a, b) {
+        (Value::Numbers(a), Value::Numbers(b)) => {
+            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.to_bits() == b.to_bits())
+        }
+        (Value::Lanes(a, places), Value::Lanes(b, others)) => a == b && places == others,
+        (Value::Numbers(_), Value::Lanes(..)) | (Value::Lanes(..), Value::Numbers(_)) => false,
+    }
+}

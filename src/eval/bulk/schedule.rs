@@ -1,0 +1,226 @@
+//! In which order tensors are computed, and which of them in strips of rows.
+
+use super::compile::{Item, Program, Work};
+use super::plan::{Places, Value};
+use crate::graph::op::Reduction;
+
+/// Operations of a chain at most: their tiles must fit the first-level cache.
+const CHAIN: usize = 24;
+/// Rows below which strips do not pay.
+const LEAST_ROWS: usize = 16;
+
+/// How a tensor takes part in strips of rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Role {
+    /// computed at once
+    Outside,
+    /// each row from the same row of others, with so many entries
+    Row(usize),
+    /// a sum over the rows
+    Sum,
+}
+
+/// The order of execution.
+///
+/// Even stages are computed at once, odd ones in strips. A stage reads what earlier ones have computed, and a strip also what
+/// stands in the same strip.
+pub(super) struct Schedule {
+    pub(super) rows: usize,
+    pub(super) roles: Vec<Role>,
+    /// for each stage its groups: chains of elementwise tensors, and single ones
+    pub(super) stages: Vec<Vec<Vec<Item>>>,
+}
+
+/// How an operand is read by a row of a result.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Reading {
+    /// it is the same for all points, or stands outside the strip
+    Outside,
+    /// only entries of the same row
+    Row,
+    /// entries of other rows
+    Across,
+}
+
+impl Schedule {
+    pub(super) fn new(program: &Program) -> Schedule {
+        let rows = rows(program);
+        let mut schedule = Schedule {
+            rows,
+            roles: Vec::new(),
+            stages: Vec::new(),
+        };
+        let mut stage_of: Vec<usize> = Vec::new();
+        for item in 0..program.works.len() {
+            let role = if rows < LEAST_ROWS {
+                Role::Outside
+            } else {
+                schedule.role(program, item)
+            };
+            let outside = role == Role::Outside;
+            let stage = (program.works[item].values().into_iter().filter_map(Value::base))
+                .map(|base| match (stage_of[base] % 2, outside) {
+                    (0, true) => stage_of[base],
+                    (0, false) | (_, true) => stage_of[base] + 1,
+                    // within a strip rows are at hand, sums are not
+                    (_, false) if schedule.roles[base] == Role::Sum => stage_of[base] + 2,
+                    (_, false) => stage_of[base],
+                })
+                .max();
+            stage_of.push(stage.unwrap_or(usize::from(!outside)));
+            schedule.roles.push(role);
+        }
+        let count = stage_of.iter().max().map_or(0, |last| last + 1);
+        let mut done: Vec<bool> = vec![false; program.works.len()];
+        schedule.stages = (0..count)
+            .map(|stage| {
+                let items = (0..program.works.len()).filter(|item| stage_of[*item] == stage);
+                groups(program, &items.collect::<Vec<Item>>(), &mut done)
+            })
+            .collect();
+        schedule
+    }
+
+    /// How an operand is read by rows of `width` entries.
+    pub(super) fn reading(&self, value: &Value<Item>, width: usize) -> Reading {
+        let (base, places) = match value {
+            Value::Numbers(_) => return Reading::Outside,
+            Value::Lanes(base, places) => (*base, places),
+        };
+        let Role::Row(own) = self.roles[base] else {
+            return Reading::Outside;
+        };
+        let by_row = match places {
+            Places::Run(start) => *start == 0 && own == width,
+            Places::List(list) => {
+                list.len() == self.rows * width
+                    && (list.iter().enumerate()).all(|(number, place)| {
+                        let (row, first) = (number / width, list[number % width]);
+                        first < own && *place == row * own + first
+                    })
+            }
+        };
+        if by_row { Reading::Row } else { Reading::Across }
+    }
+
+    fn role(&self, program: &Program, item: Item) -> Role {
+        let run = |value: &Value<Item>, width: usize| {
+            matches!(value, Value::Lanes(_, Places::Run(0))) && self.reading(value, width) == Reading::Row
+        };
+        match &program.works[item] {
+            Work::Input(_) | Work::Assemble(_) => Role::Outside,
+            Work::Unary(..) | Work::Binary(..) => {
+                let width = program.sizes[item] / self.rows;
+                if width * self.rows != program.sizes[item] {
+                    return Role::Outside;
+                }
+                let readings = program.works[item].values().into_iter();
+                let readings: Vec<Reading> = readings.map(|value| self.reading(value, width)).collect();
+                if readings.contains(&Reading::Row) && !readings.contains(&Reading::Across) {
+                    Role::Row(width)
+                } else {
+                    Role::Outside
+                }
+            }
+            Work::Product {
+                sides: [left, right],
+                rows,
+                inner,
+                columns,
+                starts,
+            } => {
+                let constant = matches!(left, Value::Numbers(_));
+                if starts.len() != 1 {
+                    Role::Outside
+                } else if *rows == self.rows
+                    && (constant || run(left, *inner))
+                    && self.reading(right, *columns) == Reading::Outside
+                {
+                    Role::Row(*columns)
+                } else if *inner == self.rows && constant && run(right, *columns) {
+                    Role::Sum
+                } else {
+                    Role::Outside
+                }
+            }
+            Work::Reduce(op, x, [outer, length, inner]) => {
+                if *outer == self.rows && run(x, length * inner) {
+                    Role::Row(*inner)
+                } else if *op == Reduction::Sum && *outer == 1 && *length == self.rows && run(x, *inner) {
+                    Role::Sum
+                } else {
+                    Role::Outside
+                }
+            }
+            Work::Along(_, x, [outer, length, inner]) => {
+                if *outer == self.rows && run(x, length * inner) {
+                    Role::Row(length * inner)
+                } else {
+                    Role::Outside
+                }
+            }
+        }
+    }
+}
+
+/// The number of data points: the rows of the constants that most of the work multiplies by.
+fn rows(program: &Program) -> usize {
+    let mut sizes: Vec<(usize, usize)> = Vec::new();
+    for (work, size) in program.works.iter().zip(&program.sizes) {
+        if let Work::Product {
+            sides, rows, starts, ..
+        } = work
+            && matches!(sides, [Value::Numbers(_), Value::Lanes(..)])
+            && starts.len() == 1
+        {
+            match sizes.iter_mut().find(|(known, _)| known == rows) {
+                Some((_, total)) => *total += size,
+                None => sizes.push((*rows, *size)),
+            }
+        }
+    }
+    (sizes.into_iter().max_by_key(|(_, total)| *total)).map_or(0, |(rows, _)| rows)
+}
+
+/// Chains of elementwise items, and single ones.
+fn groups(program: &Program, items: &[Item], done: &mut [bool]) -> Vec<Vec<Item>> {
+    let mut groups = Vec::new();
+    // the inputs stand in their buffers before anything runs
+    for &item in items {
+        if matches!(program.works[item], Work::Input(_)) {
+            done[item] = true;
+            groups.push(vec![item]);
+        }
+    }
+    for (position, &first) in items.iter().enumerate() {
+        if done[first] {
+            continue;
+        }
+        // every earlier item is done, so this one can run
+        let mut group = vec![first];
+        if program.works[first].elementwise() {
+            for &next in &items[position + 1..] {
+                if group.len() == CHAIN {
+                    break;
+                }
+                if !done[next]
+                    && program.works[next].elementwise()
+                    && program.sizes[next] == program.sizes[first]
+                    && program.works[next].values().iter().all(|value| match value {
+                        Value::Numbers(_) => true,
+                        Value::Lanes(base, places) => {
+                            done[*base] || (group.contains(base) && *places == Places::Run(0))
+                        }
+                    })
+                {
+                    group.push(next);
+                }
+            }
+        }
+        for item in &group {
+            done[*item] = true;
+        }
+        groups.push(group);
+    }
+    groups
+}
