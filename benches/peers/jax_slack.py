@@ -26,7 +26,7 @@ import numpy as np
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_platforms", "cpu")
 
-BATCHES = [32, 64, 128, 256, 512, 1024, 4096, 16384]
+BATCHES = [8, 32, 64, 128, 256, 512, 1024, 4096, 16384]
 SECONDS = 1.5  # timed per batch size, best of three thirds
 
 
@@ -41,20 +41,34 @@ def array(spec, folder):
 
 
 def loss(case, data):
-    """f of the workload, on the flat parameters. The two formulas are those of the cases' `define`."""
-    X, y, a = (jnp.array(data[k]) for k in "Xya")
-    shape = tuple(case["parameters"]["W"])
-    if case["name"] == "bench-w1":
-        gamma = float(Fraction(case["constants"]["gamma"]))
+    """f of the workload, on the flat parameters. The formulas are those of the cases' `define`."""
+    data = {key: jnp.array(entries) for key, entries in data.items()}
+    shapes = [tuple(shape) for shape in case["parameters"].values()]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
 
-        def f(w):
-            z = X @ w.reshape(shape)
-            return jnp.mean(jax.nn.softplus(-y * (jnp.where(z > 0, z, gamma * z) @ a)))
+    def blocks(w):
+        return [part.reshape(shape) for part, shape in zip(jnp.split(w, ends[:-1]), shapes)]
 
-        return f
-    if case["name"] == "bench-w2":
-        return lambda w: jnp.mean((jnp.tanh(X @ w.reshape(shape)) @ a - y) ** 2) / 2
-    raise SystemExit(f"no JAX formula for the workload {case['name']}")
+    def leaky(w):
+        X, y, a = (data[key] for key in "Xya")
+        z = X @ blocks(w)[0]
+        return jnp.mean(jax.nn.softplus(-y * (jnp.where(z > 0, z, z / 5) @ a)))
+
+    def tanh(w):
+        return jnp.mean((jnp.tanh(data["X"] @ blocks(w)[0]) @ data["a"] - data["y"]) ** 2) / 2
+
+    def softmax(w):
+        W1, b1, W2, b2 = blocks(w)
+        N = jnp.tanh(data["X"] / 16 @ W1 + b1) @ W2 + b2
+        return jnp.mean(jax.nn.logsumexp(N, axis=1) - jnp.sum(data["Y"] * N, axis=1))
+
+    def neuron(w):
+        return jnp.mean((jnp.tanh(data["X"] @ w) - data["y"]) ** 2) / 2
+
+    formulas = {"bench-w1": leaky, "bench-w2": tanh, "bench-w3": softmax, "bench-w4": neuron, "bench-w5": leaky}
+    if case["name"] not in formulas:
+        raise SystemExit(f"no JAX formula for the workload {case['name']}")
+    return formulas[case["name"]]
 
 
 def with_grad(f):
@@ -95,10 +109,12 @@ def main():
     for path in arguments.parse_args().workload:
         case = json.loads(path.read_text())
         f = loss(case, {k: array(spec, path.parent) for k, spec in case["data"].items()})
-        size = int(np.prod(case["parameters"]["W"]))
+        size = sum(int(np.prod(shape)) for shape in case["parameters"].values())
         low, high = (float(Fraction(str(x))) for x in case["region"]["w"]["box"])
         for name, make in (("grad", with_grad), ("jvp", with_jvp)):
-            rates = {batch: rate(make(f), batch, size, low, high) for batch in BATCHES}
+            # batches of at most half a gigabyte of parameters
+            batches = [batch for batch in BATCHES if batch * size <= 1 << 25]
+            rates = {batch: rate(make(f), batch, size, low, high) for batch in batches}
             batch = max(rates, key=rates.get)
             line = {"workload": case["name"], "formulation": name, "batch": batch}
             print(json.dumps(line | {"evals_per_second": round(rates[batch])}), flush=True)

@@ -1,6 +1,6 @@
 """Runs proxycert and JAX on the same workloads, one after the other on the same cores.
 
-    python benches/peers/run.py [--samples N] [--cores 0,1] [--proxycert target/debug/proxycert] [WORKLOAD...]
+    python benches/peers/run.py [--scale S] [--cores 0,1] [--proxycert target/debug/proxycert] [WORKLOAD...]
 
 Prints one JSON line per workload: the sampler's slack evaluations per second from the certificate
 (`run.sampling.evaluations_per_second`), JAX's better formulation, and their ratio. Both are the best
@@ -22,10 +22,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 
-def proxycert(binary, path, samples):
-    """Certifies a copy of the workload with `samples` samples; evaluations per second."""
+def proxycert(binary, path, scale):
+    """Certifies a copy of the workload with `scale` times its samples and without the prover; evaluations per second."""
     case = json.loads(path.read_text())
-    case.setdefault("check", {})["samples"] = samples
+    case["check"]["samples"] = round(scale * case["check"]["samples"])
+    case["check"]["max_boxes"] = 0
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.write_text(json.dumps(case))
@@ -46,15 +47,17 @@ def jax(path):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("workload", nargs="*", type=Path, default=sorted((ROOT / "benches/workloads").glob("*.json")))
-    arguments.add_argument("--samples", type=int, default=500_000)
+    arguments.add_argument("--scale", type=float, default=1, help="samples of a workload, as a multiple of what its file says")
     arguments.add_argument("--cores", default="0,1", help="cores for both, comma separated")
     arguments.add_argument("--proxycert", type=Path, default=ROOT / "target/debug/proxycert")
     options = arguments.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
+    if not (ROOT / "benches/workloads/data/wide.csv").exists():
+        subprocess.run([sys.executable, ROOT / "benches/workloads/make.py"], check=True)
     ratios = []
     for path in options.workload:
-        ours = max(proxycert(options.proxycert, path.resolve(), options.samples) for _ in range(3))
+        ours = max(proxycert(options.proxycert, path.resolve(), options.scale) for _ in range(3))
         peer = jax(path)
         ratios.append(ours / peer["evals_per_second"])
         print(json.dumps({
