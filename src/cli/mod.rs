@@ -78,7 +78,7 @@ struct CaseFile {
 /// What a case may read, and what is read in place of its own text.
 #[derive(clap::Args)]
 struct Access {
-    /// Let the case read CSV files outside its folder
+    /// Let the case read data files outside its folder
     #[arg(long)]
     allow_outside: bool,
     /// Give a constant of the case this value; may be repeated
