@@ -448,7 +448,7 @@ fn a_constant_is_set_on_the_command_line() {
     }
 }
 
-/// The edges are derived in `cases/README.md`, by hand.
+/// The edges are derived in `docs/catalogue.md`, by hand.
 #[test]
 fn tighten_finds_the_constants_of_the_catalogue() {
     let project = Project::new();
