@@ -215,9 +215,9 @@ fn rounded_up(x: f64) -> String {
         return near;
     }
     // one unit of the last digit more
-    let exponent: i32 = near
+    let exponent = format!("{x:e}")
         .split_once('e')
-        .and_then(|(_, e)| e.parse().ok())
+        .and_then(|(_, exponent)| exponent.parse().ok())
         .unwrap_or(0);
     format!("{:.2e}", shown + 10f64.powi(exponent - 2))
 }
