@@ -26,19 +26,15 @@ const MAX_HEADER: u64 = 16 << 20;
 const METADATA: &str = "__metadata__";
 const ANY: RangeInclusive<u64> = 0..=u64::MAX;
 
-/// How an entry is stored; all of these are binary64 numbers without rounding.
-const TYPES: [(&str, Decode); 4] = [
-    ("F64", |bytes| f64::from_le_bytes(padded(bytes))),
-    ("F32", |bytes| f32::from_le_bytes(padded(bytes)).into()),
-    ("F16", |bytes| half(u16::from_le_bytes(padded(bytes)))),
-    ("BF16", |bytes| {
-        f32::from_bits(u32::from(u16::from_le_bytes(padded(bytes))) << 16).into()
+/// How entries are stored: name, bytes of one, and its number; none of these rounds.
+const TYPES: [(&str, usize, fn(&[u8]) -> f64); 4] = [
+    ("F64", 8, |bytes| f64::from_le_bytes(entry(bytes))),
+    ("F32", 4, |bytes| f32::from_le_bytes(entry(bytes)).into()),
+    ("F16", 2, |bytes| half(u16::from_le_bytes(entry(bytes)))),
+    ("BF16", 2, |bytes| {
+        f32::from_bits(u32::from(u16::from_le_bytes(entry(bytes))) << 16).into()
     }),
 ];
-type Decode = fn(&[u8]) -> f64;
-
-/// Bytes of an entry of the type at that position in [`TYPES`].
-const SIZES: [usize; TYPES.len()] = [8, 4, 2, 2];
 
 /// Reads the array that `{"safetensors": FILE, "tensor": NAME, "transpose": true}` names: its shape, and its
 /// entries, row-major. `path` is where the file lies.
@@ -57,9 +53,10 @@ pub(super) fn read(object: &Object<'_>, path: &Path) -> Result<(Vec<usize>, Vec<
         .len();
     let header = header(&mut file, length, path).map_err(unreadable)?;
     let start = 8 + header.len() as u64;
+    let name = format!("{}, header", path.display());
     let source = Arc::new(SourceFile {
-        name: format!("{}, header", path.display()),
-        text: decode(header, &format!("{}, header", path.display()))?,
+        text: decode(header, &name)?,
+        name,
     });
     let document = Document::parse(&source).map_err(Error::Input)?;
     let tensor = find(&document, length - start, wanted, path)?;
@@ -67,10 +64,8 @@ pub(super) fn read(object: &Object<'_>, path: &Path) -> Result<(Vec<usize>, Vec<
     let bytes = tensor
         .bytes(&mut file, start)
         .map_err(|error| unreadable(error.to_string()))?;
-    let values: Vec<f64> = bytes
-        .chunks_exact(SIZES[tensor.kind])
-        .map(TYPES[tensor.kind].1)
-        .collect();
+    let (_, size, number) = TYPES[tensor.kind];
+    let values: Vec<f64> = bytes.chunks_exact(size).map(number).collect();
     if let Some(index) = values.iter().position(|value| !value.is_finite()) {
         let message = format!("entry {index} of this tensor is {}", values[index]);
         return Err(wanted.fault(message).expected("finite numbers").into());
@@ -169,12 +164,12 @@ fn find(document: &Document, length: u64, wanted: Value<'_>, path: &Path) -> Res
     };
     let dtype = entry.require("dtype")?;
     let kind = string(dtype)?;
-    let Some(kind) = TYPES.iter().position(|(name, _)| *name == kind) else {
+    let Some(kind) = TYPES.iter().position(|(name, ..)| *name == kind) else {
         let fault = wanted.fault(format!("the entries of this tensor are of type {}", quote(&kind)));
-        return Err(fault.expected(one_of(&TYPES.map(|(name, _)| name))).into());
+        return Err(fault.expected(one_of(&TYPES.map(|(name, ..)| name))).into());
     };
     let shape = shape(entry.require("shape")?, wanted)?;
-    let size = (shape.iter().product::<usize>() * SIZES[kind]) as u64;
+    let size = (shape.iter().product::<usize>() * TYPES[kind].1) as u64;
     if end - begin != size {
         let place = entry.require("data_offsets")?;
         let fault = place.fault(format!("these are {} bytes", end - begin));
@@ -229,7 +224,7 @@ fn truth(value: Value<'_>) -> Result<bool> {
 }
 
 /// The bytes of one entry.
-fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+fn entry<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut entry = [0; N];
     entry.copy_from_slice(bytes);
     entry
