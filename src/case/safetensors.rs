@@ -26,8 +26,8 @@ const MAX_HEADER: u64 = 16 << 20;
 const METADATA: &str = "__metadata__";
 const ANY: RangeInclusive<u64> = 0..=u64::MAX;
 
-/// How entries are stored: name, bytes of one, and its number; none of these rounds.
-const TYPES: [(&str, usize, fn(&[u8]) -> f64); 4] = [
+/// How entries are stored: name, bytes of one, and the number that they are; none of these rounds.
+const TYPES: [(&str, usize, Number); 4] = [
     ("F64", 8, |bytes| f64::from_le_bytes(entry(bytes))),
     ("F32", 4, |bytes| f32::from_le_bytes(entry(bytes)).into()),
     ("F16", 2, |bytes| half(u16::from_le_bytes(entry(bytes)))),
@@ -35,6 +35,8 @@ const TYPES: [(&str, usize, fn(&[u8]) -> f64); 4] = [
         f32::from_bits(u32::from(u16::from_le_bytes(entry(bytes))) << 16).into()
     }),
 ];
+
+type Number = fn(&[u8]) -> f64;
 
 /// Reads the array that `{"safetensors": FILE, "tensor": NAME, "transpose": true}` names: its shape, and its
 /// entries, row-major. `path` is where the file lies.
