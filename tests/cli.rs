@@ -85,10 +85,11 @@ fn faults_of_the_input_exit_with_2_and_point_at_the_place() {
     for part in ["case.json:1:", "yy", "$.define.f", "^^"] {
         assert!(message.contains(part), "{part} missing in {message}");
     }
+    std::fs::create_dir(project.folder.path().join("empty")).unwrap();
     for arguments in [
         &["certify"] as &[&str],
         &["certify", "absent.json"],
-        &["certify", "."],
+        &["certify", "empty"],
         &["certify", "case.json", "--samples", "0"],
         &["nonsense"],
         &["verify", "absent.json", "--case", "case.json"],
@@ -447,7 +448,7 @@ fn a_constant_is_set_on_the_command_line() {
     }
 }
 
-/// The edges are derived in `cases/README.md`, by hand.
+/// The edges are derived in `docs/catalogue.md`, by hand.
 #[test]
 fn tighten_finds_the_constants_of_the_catalogue() {
     let project = Project::new();
@@ -548,5 +549,193 @@ fn the_text_of_a_case_does_not_command_the_terminal() {
         let shown = text(&output.stderr) + &text(&output.stdout);
         assert!(shown.contains(r"\u{1b}[31m\u{202e}red"), "{shown}");
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'));
+    }
+}
+
+/// A folder `cases` with a proved, a refuted, a supported and a faulty case, and a file that is none.
+fn folder() -> Project {
+    let project = Project::new();
+    std::fs::create_dir(project.folder.path().join("cases")).unwrap();
+    let unproved = case(CONVEX).replace(r#""samples": 100"#, r#""samples": 100, "max_boxes": 0"#);
+    for (name, text) in [
+        ("proved", case(BOUNDED)),
+        ("refuted", case(FALSE)),
+        ("supported", unproved),
+        ("broken", case(CONVEX).replace("x[0]^2", "yy")),
+    ] {
+        let named = text.replacen(r#""name": "a""#, &format!(r#""name": "{name}""#), 1);
+        project.write(&format!("cases/{name}.json"), &named);
+    }
+    project.write("cases/notes.txt", "no case");
+    project
+}
+
+fn json(bytes: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(bytes).unwrap()
+}
+
+#[test]
+fn a_folder_of_cases_has_a_summary_and_one_exit_code() {
+    let project = folder();
+    let output = project.run(&["certify", "cases"]);
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    // the fault is told with its place, the others are not stopped by it
+    for part in ["cases/broken.json:1:", "yy", "^^", "4 cases in"] {
+        assert!(shown.contains(part), "{part} missing in {shown}");
+    }
+    let row = |name: &str| {
+        shown
+            .lines()
+            .find(|line| line.starts_with(name))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(row("proved ").contains("slack >= -1e-9"));
+    // the least slack is -1/100, and 100 points do not all miss where it is negative
+    assert!(row("refuted ").contains("slack <= -"));
+    assert!(row("supported ").contains("100 samples"));
+    assert!(row("cases/broken.json ").contains("faulty"));
+    let summary = json(&output.stdout);
+    assert_eq!(summary["format"], "proxycert-summary");
+    let counts = serde_json::json!({"proved": 1, "supported": 1, "undecided": 0, "refuted": 1, "faulty": 1, "failed": 0});
+    assert_eq!(summary["counts"], counts);
+    let files: Vec<&str> = summary["cases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["file"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        files,
+        [
+            "cases/broken.json",
+            "cases/proved.json",
+            "cases/refuted.json",
+            "cases/supported.json"
+        ]
+    );
+    assert_eq!(summary["cases"][0]["exit_code"], 2);
+
+    for (arguments, code) in [
+        (
+            &["cases/proved.json", "cases/refuted.json", "cases/supported.json"] as &[&str],
+            1,
+        ),
+        (&["cases/proved.json", "cases/supported.json"], 0),
+        (
+            &["cases/proved.json", "cases/supported.json", "--require", "proved"],
+            3,
+        ),
+        (&["cases/proved.json", "cases/refuted.json", "absent.json"], 2),
+    ] {
+        let output = project.run(&[&["certify", "--json"], arguments].concat());
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        assert_eq!(output.stderr.is_empty(), code != 2, "{arguments:?}");
+        json(&output.stdout);
+    }
+}
+
+#[test]
+fn the_summary_depends_on_threads_in_its_run_block_alone() {
+    let project = folder();
+    let [one, two] = ["1", "2"].map(|threads| {
+        let mut summary = json(&project.run(&["certify", "cases", "--threads", threads]).stdout);
+        assert_eq!(summary["run"]["seconds"].as_array().unwrap().len(), 4);
+        summary.as_object_mut().unwrap().shift_remove("run");
+        summary.to_string()
+    });
+    assert_eq!(one, two);
+}
+
+#[test]
+fn the_certificates_of_a_folder_are_those_of_its_cases_and_verify_together() {
+    let project = folder();
+    let root = project.folder.path();
+    let output = project.run(&["certify", "cases", "-o", "out"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    let summary = json(&std::fs::read(root.join("out/summary.json")).unwrap());
+    for row in &summary["cases"].as_array().unwrap()[1..] {
+        let name = row["name"].as_str().unwrap();
+        let certificate = json(&std::fs::read(root.join(format!("out/{name}.json"))).unwrap());
+        let single = json(&project.run(&["certify", &format!("cases/{name}.json")]).stdout);
+        assert_eq!(certificate["digest"], single["digest"]);
+        assert_eq!(row["certificate"], single["digest"]);
+        assert_eq!(row["case"], single["case"]["digest"]);
+        assert_eq!(row["verdict"], name);
+    }
+    assert_eq!(std::fs::read_dir(root.join("out")).unwrap().count(), 4);
+
+    let verify = |arguments: &[&str], code: i32, words: &str| {
+        let output = project.run(&[&["verify"], arguments].concat());
+        let shown = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {shown}");
+        assert!(
+            shown.contains(words) && output.stdout.is_empty(),
+            "{words} missing in {shown}"
+        );
+    };
+    // no certificate speaks of the faulty case
+    verify(&["out", "--case", "cases"], 0, "accepted: 3 of 3");
+    project.write("cases/broken.json", "{");
+    verify(&["out", "--case", "cases"], 2, "accepted: 3 of 3");
+    std::fs::remove_file(root.join("cases/broken.json")).unwrap();
+    let one = "cases/proved.json";
+    verify(&["--case", one, "out/proved.json"], 0, "accepted: `proved`");
+    verify(
+        &["out", "--case", one, "--case", "cases/refuted.json"],
+        1,
+        "out/supported.json: it speaks of a case supported",
+    );
+    project.write("out/other.json", "{}");
+    verify(
+        &["out", "--case", "cases"],
+        2,
+        "out/other.json: not a certificate",
+    );
+    let changed = std::fs::read_to_string(root.join("out/proved.json")).unwrap();
+    project.write(
+        "out/other.json",
+        &changed.replace(r#""samples": 100"#, r#""samples": 99"#),
+    );
+    verify(&["out", "--case", "cases"], 1, "refused: out/other.json: ");
+}
+
+#[test]
+fn certificates_of_a_folder_replace_no_case_and_no_other() {
+    let project = folder();
+    project.write(
+        "cases/twin.json",
+        &case(BOUNDED).replacen(r#""name": "a""#, r#""name": "proved""#, 1),
+    );
+    project.write(
+        "cases/last.json",
+        &case(BOUNDED).replacen(r#""name": "a""#, r#""name": "summary""#, 1),
+    );
+    let output = project.run(&["certify", "cases", "-o", "out"]);
+    let shown = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    for part in [
+        "cases/twin.json: the name of this case is `proved`, and proved.json is for cases/proved.json",
+        "cases/last.json: the name of this case is `summary`, and summary.json is for the summary",
+        "6 cases in",
+    ] {
+        assert!(shown.contains(part), "{part} missing in {shown}");
+    }
+    for (arguments, code, words) in [
+        (&["cases", "-o", "cases"] as &[&str], 2, "lies in this folder"),
+        (&["cases", "-o", "cases/../cases"], 2, "lies in this folder"),
+        (&["cases", "-o", "cases/notes.txt"], 4, "notes.txt"),
+        (
+            &["cases/proved.json", "cases/refuted.json", "-o", "cases"],
+            2,
+            "lies in this folder",
+        ),
+    ] {
+        let output = project.run(&[&["certify"], arguments].concat());
+        let shown = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {shown}");
+        assert!(shown.contains(words) && !shown.contains("seconds"), "{shown}");
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! `PROXYCERT_LIFTING=<n>` tries n times as many random claims, points and changes.
 
+#[path = "common/catalogue.rs"]
+mod catalogue;
+
 use std::path::{Path, PathBuf};
+
+use catalogue::truths;
 
 use dashu_ratio::RBig;
 use proxycert::case::Case;
@@ -28,21 +33,6 @@ fn longer() -> u64 {
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
-}
-
-/// Every case with its truth, from the table in `cases/README.md`, which was derived by hand.
-fn truths() -> Vec<(String, bool)> {
-    let table = std::fs::read_to_string(root().join("cases/README.md")).unwrap();
-    let row = |line: &str| {
-        let cells: Vec<&str> = line.split(" | ").map(str::trim).collect();
-        let name = cells.first()?.strip_prefix("| `")?.strip_suffix('`')?;
-        match *cells.get(3)? {
-            "true" => Some((name.to_owned(), true)),
-            "false" => Some((name.to_owned(), false)),
-            _ => None,
-        }
-    };
-    table.lines().filter_map(row).collect()
 }
 
 fn catalogued(name: &str) -> Claim {

@@ -1,4 +1,4 @@
-//! The arrays of a case: nested lists, columns of a CSV beside the case, or generated.
+//! The arrays of a case: nested lists, columns of a CSV or a tensor of a file beside the case, or generated.
 //!
 //! Entries are the binary64 numbers that their text rounds to; they are finite and there is at least
 //! one. Files outside the case's folder are not read unless the user allows it.
@@ -15,7 +15,7 @@ use super::fields::{
     Object, decode, float, members, mistyped, opening, read_limited, rectangle, string, with_help,
 };
 use super::json::{Kind, Member, Value};
-use super::{Array, SourceFile, generate};
+use super::{Array, SourceFile, generate, safetensors};
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::Result;
 
@@ -29,7 +29,7 @@ pub(super) const CSV_KEYS: &[&str] = &["csv", "columns", "labels"];
 /// Key of an array that is generated.
 pub(super) const GENERATE_KEYS: &[&str] = &["generate"];
 
-/// Where CSV files may lie.
+/// Where data files may lie.
 #[derive(Clone, Debug)]
 pub struct Folder {
     /// the case's folder; empty for the current one
@@ -67,6 +67,10 @@ fn array(value: Value<'_>, folder: &Folder, earlier: &IndexMap<String, Array>) -
             let object = Object::new(value, "a generated array", GENERATE_KEYS)?;
             generate::generate(object.require("generate")?, earlier)?
         }
+        Kind::Object if value.member("safetensors").is_some() => {
+            let object = Object::new(value, "an array from a tensor", safetensors::SAFETENSORS_KEYS)?;
+            safetensors::read(&object, &locate(object.require("safetensors")?, folder)?)?
+        }
         Kind::Object => {
             let object = Object::new(value, "an array from a file", CSV_KEYS)?;
             Table::read(object.require("csv")?, folder)?.columns(&object)?
@@ -74,7 +78,7 @@ fn array(value: Value<'_>, folder: &Folder, earlier: &IndexMap<String, Array>) -
         Kind::Null | Kind::Bool | Kind::String => {
             return Err(mistyped(
                 value,
-                "nested lists of numbers, `{\"csv\": ..}` or `{\"generate\": ..}`",
+                "nested lists of numbers, `{\"csv\": ..}`, `{\"safetensors\": ..}` or `{\"generate\": ..}`",
             ));
         }
     };
@@ -283,7 +287,7 @@ fn malformed(file: &Arc<SourceFile>, error: &csv::Error) -> Diagnostic {
     }
 }
 
-/// The path of a CSV, checked to lie in the case's folder, links followed.
+/// The path of a data file, checked to lie in the case's folder, links followed.
 fn locate(value: Value<'_>, folder: &Folder) -> Result<PathBuf> {
     let relative = PathBuf::from(string(value)?);
     let base = if folder.path.as_os_str().is_empty() {

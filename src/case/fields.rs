@@ -15,9 +15,8 @@ use crate::error::{Error, Result};
 /// Most axes of an array or a parameter block.
 pub const MAX_RANK: usize = 8;
 
-/// The bytes of a file of at most `limit` bytes, or why they cannot be had.
-pub(crate) fn read_limited(path: &Path, limit: u64) -> std::result::Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
+/// Opens a file for reading, or says why it cannot be.
+pub(super) fn open(path: &Path) -> std::result::Result<File, String> {
     // looked at first: opening a pipe that nobody writes to would wait for ever
     let kind = std::fs::metadata(path)
         .map_err(|error| error.to_string())?
@@ -28,8 +27,14 @@ pub(crate) fn read_limited(path: &Path, limit: u64) -> std::result::Result<Vec<u
     if !kind.is_file() {
         return Err("a pipe or a device stands where a file was expected".into());
     }
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    file.take(limit + 1)
+    File::open(path).map_err(|error| error.to_string())
+}
+
+/// The bytes of a file of at most `limit` bytes, or why they cannot be had.
+pub(crate) fn read_limited(path: &Path, limit: u64) -> std::result::Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    open(path)?
+        .take(limit + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
     if bytes.len() as u64 > limit {

@@ -5,7 +5,7 @@
 //! point at the place when something does not fit.
 //!
 //! Bytes become values with places ([`json`]), these become a [`Case`] ([`read`]), whose arrays come
-//! from the file, a CSV ([`data`]) or a random stream ([`generate`]). [`digest`] names the content of a
+//! from the file, a CSV or a tensor file ([`data`]) or a random stream ([`generate`]). [`digest`] names the content of a
 //! case, [`schema`] describes the format to editors.
 
 use std::ops::Range;
@@ -24,6 +24,7 @@ pub mod generate;
 pub mod json;
 pub mod read;
 mod region;
+mod safetensors;
 mod scan;
 pub mod schema;
 
@@ -113,7 +114,7 @@ pub struct Located<T> {
 pub struct Case {
     /// the file, for diagnostics
     pub file: Arc<SourceFile>,
-    /// folder that CSV paths are relative to
+    /// folder that paths of data files are relative to
     pub folder: PathBuf,
     /// short name, `[a-z0-9-]+`
     pub name: String,

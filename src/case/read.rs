@@ -61,7 +61,7 @@ pub(crate) const STARTS: RangeInclusive<u64> = 0..=1_000_000;
 pub(super) const DIGITS: RangeInclusive<u64> = 1..=15;
 
 impl Case {
-    /// Reads the case at `path`. CSV files must lie in its folder unless `allow_outside`.
+    /// Reads the case at `path`. Data files must lie in its folder unless `allow_outside`.
     ///
     /// # Errors
     /// [`Error::Input`] when the file cannot be read or says something that it should not.
@@ -74,8 +74,8 @@ impl Case {
         Case::parse(text, name, folder, allow_outside)
     }
 
-    /// Reads a case from its text. `name` stands for the file in messages, `folder` is what CSV paths
-    /// are relative to.
+    /// Reads a case from its text. `name` stands for the file in messages, `folder` is what paths
+    /// of data files are relative to.
     ///
     /// # Errors
     /// [`Error::Input`], as for [`Case::load`].

@@ -170,7 +170,7 @@ fn definitions() -> Value {
                   "description": "a number, an expression, nested lists, or one of these for each block"},
         "side": side,
         "numbers": {"anyOf": [{"type": "number"}, {"type": "array", "items": reference("numbers"), "minItems": 1}]},
-        "array": {"anyOf": [reference("numbers"), csv(), generated()]},
+        "array": {"anyOf": [reference("numbers"), csv(), generated(), safetensors()]},
     })
 }
 
@@ -180,6 +180,22 @@ fn csv() -> Value {
         "columns" => json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
         _ => json!({"type": "object", "additionalProperties": {"type": "number"}, "minProperties": 1}),
     })
+}
+
+fn safetensors() -> Value {
+    object(
+        super::safetensors::SAFETENSORS_KEYS,
+        &["safetensors", "tensor"],
+        |key| match key {
+            "safetensors" => {
+                json!({"type": "string", "description": "path relative to the case, inside its folder"})
+            }
+            "tensor" => json!({"type": "string", "description": "name of a tensor in the file"}),
+            _ => {
+                json!({"type": "boolean", "description": "whether its two axes change places; default false"})
+            }
+        },
+    )
 }
 
 fn generated() -> Value {

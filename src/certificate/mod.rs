@@ -5,6 +5,7 @@
 
 pub mod number;
 pub mod replay;
+pub mod summary;
 pub mod verify;
 
 use indexmap::IndexMap;
@@ -125,6 +126,11 @@ pub struct SamplingRun {
     pub evaluations_per_second: f64,
 }
 
+/// Operating system and processor architecture.
+fn platform() -> String {
+    format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)
+}
+
 /// The record of a case.
 pub fn case_record(case: &Case) -> CaseRecord {
     CaseRecord {
@@ -173,7 +179,7 @@ impl Certificate {
             run: Run {
                 seconds,
                 threads: rayon::current_num_threads(),
-                platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+                platform: platform(),
                 sampling: SamplingRun {
                     evaluations: findings.sampled,
                     evaluations_per_second: findings.sampled as f64 / findings.sampling_seconds.max(1e-9),

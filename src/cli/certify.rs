@@ -1,25 +1,30 @@
 //! `certify`: the main job.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::ValueEnum;
 
 use super::output::Printer;
-use super::{CaseFile, engine_error, load};
+use super::{Access, engine_error, load, many, replaceable};
 use crate::case::Case;
 use crate::certificate::Certificate;
+use crate::certificate::summary::{Row, Summary};
 use crate::claim::Claim;
 use crate::engine::prove::convexity::CONVEXITY;
-use crate::engine::{self, Options, Verdict};
+use crate::engine::{self, Options, Progress, Verdict};
 use crate::error::Error;
 
 /// Check the claim of a case and write a certificate
 #[derive(clap::Args)]
 pub struct Certify {
+    /// The case, a JSON file; or several, or folders, whose files NAME.json are cases
+    #[arg(required = true, value_name = "CASE")]
+    cases: Vec<PathBuf>,
     #[command(flatten)]
-    file: CaseFile,
-    /// Where the certificate goes [default: standard output]
+    access: Access,
+    /// Where the certificate goes [default: standard output]; for several cases or a folder, the folder for
+    /// the certificates and summary.json [default: the summary alone, to standard output]
     #[arg(long, short)]
     output: Option<PathBuf>,
     /// Level that counts as success
@@ -52,7 +57,7 @@ impl Budget {
         &self,
         case: &Case,
         claim: &Claim,
-        printer: &Printer,
+        progress: &dyn Progress,
     ) -> Result<Certificate, Error> {
         let asked = Options::of(&case.check, claim);
         let options = Options {
@@ -62,10 +67,8 @@ impl Budget {
             ..asked
         };
         let started = Instant::now();
-        let progress = printer.progress();
         let findings =
-            engine::run(claim, &options, &progress).map_err(|failure| engine_error(case, failure))?;
-        drop(progress);
+            engine::run(claim, &options, progress).map_err(|failure| engine_error(case, failure))?;
         let seconds = started.elapsed().as_secs_f64();
         Ok(Certificate::new(case, claim, options, findings, seconds))
     }
@@ -84,9 +87,16 @@ impl Certify {
     pub fn run(self, printer: &Printer) -> Result<u8, Error> {
         let silent = Printer::new(true);
         let printer = if self.json { &silent } else { printer };
-        let (case, claim) = load(&self.file.case, &self.file.access)?;
-        if let Some(path) = &self.output {
-            self.file.replaceable(path, printer)?;
+        match self.cases.as_slice() {
+            [case] if !case.is_dir() => self.one(case, printer),
+            cases => self.many(cases, printer),
+        }
+    }
+
+    fn one(&self, path: &Path, printer: &Printer) -> Result<u8, Error> {
+        let (case, claim) = load(path, &self.access)?;
+        if let Some(output) = &self.output {
+            replaceable(output, path, printer)?;
         }
         if let Some((name, paper)) = case
             .unknown
@@ -98,19 +108,72 @@ impl Certify {
                 paper.value
             ));
         }
-        let certificate = self.budget.certify(&case, &claim, printer)?;
+        let certificate = self.budget.certify(&case, &claim, &printer.progress())?;
         summarize(printer, &certificate);
         let text = certificate.to_json();
         match &self.output {
             Some(path) => printer.file(path, &text)?,
             None => printer.result(&text)?,
         }
-        Ok(match certificate.verdict {
+        Ok(self.code(certificate.verdict))
+    }
+
+    /// A faulty case does not stop the others: its message is printed at once, and it counts for the exit code.
+    fn many(&self, cases: &[PathBuf], printer: &Printer) -> Result<u8, Error> {
+        let files = many::files(cases)?;
+        let mut outputs = match &self.output {
+            Some(folder) => Some(many::Outputs::new(folder, &files, printer)?),
+            None => None,
+        };
+        let mut bar = printer.cases(files.len());
+        let (mut rows, mut seconds, mut codes) = (Vec::new(), Vec::new(), Vec::new());
+        for file in &files {
+            bar.case(file);
+            let outcome = load(file, &self.access).and_then(|(case, claim)| {
+                let output = match &mut outputs {
+                    Some(outputs) => Some(outputs.claim(&case.name, file)?),
+                    None => None,
+                };
+                let certificate = self.budget.certify(&case, &claim, &bar)?;
+                if let Some(path) = output {
+                    printer.file(&path, &certificate.to_json())?;
+                }
+                Ok(certificate)
+            });
+            if let Err(error) = &outcome {
+                bar.aside(|| printer.error(error));
+            }
+            codes.push(
+                outcome
+                    .as_ref()
+                    .map_or_else(Error::exit_code, |certificate| self.code(certificate.verdict)),
+            );
+            seconds.push(
+                outcome
+                    .as_ref()
+                    .map_or(0.0, |certificate| certificate.run.seconds),
+            );
+            rows.push(Row::new(file.display().to_string(), &outcome));
+            bar.next();
+        }
+        drop(bar);
+        let summary = Summary::new(rows, seconds);
+        many::table(printer, &summary);
+        match &self.output {
+            Some(folder) => printer.file(&folder.join(many::SUMMARY), &summary.to_json())?,
+            None => printer.result(&summary.to_json())?,
+        }
+        Ok(many::worst(codes))
+    }
+
+    /// The exit code of a verdict.
+    fn code(&self, verdict: Verdict) -> u8 {
+        match verdict {
             Verdict::Refuted => 1,
             Verdict::Proved => 0,
             Verdict::Supported if self.require == Level::Supported => 0,
             Verdict::Supported | Verdict::Undecided => 3,
-        })
+        }
     }
 }
 

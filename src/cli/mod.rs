@@ -5,6 +5,7 @@
 
 mod certify;
 mod explain;
+mod many;
 mod new;
 mod output;
 mod schema;
@@ -78,7 +79,7 @@ struct CaseFile {
 /// What a case may read, and what is read in place of its own text.
 #[derive(clap::Args)]
 struct Access {
-    /// Let the case read CSV files outside its folder
+    /// Let the case read data files outside its folder
     #[arg(long)]
     allow_outside: bool,
     /// Give a constant of the case this value; may be repeated
@@ -99,17 +100,23 @@ fn assignment(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
-impl CaseFile {
-    /// Checks, before a long run, that a file can be written, and is not the case.
-    fn replaceable(&self, path: &Path, printer: &Printer) -> Result<(), Error> {
-        if let (Ok(output), Ok(input)) = (path.canonicalize(), self.case.canonicalize())
-            && output == input
-        {
-            let message = format!("--output {} is the case itself", path.display());
-            return Err(Diagnostic::new(message).into());
-        }
-        printer.writable(path)
+/// Checks, before a long run, that a file can be written, and is not the case.
+fn replaceable(path: &Path, case: &Path, printer: &Printer) -> Result<(), Error> {
+    if let (Ok(output), Ok(input)) = (path.canonicalize(), case.canonicalize())
+        && output == input
+    {
+        let message = format!("--output {} is the case itself", path.display());
+        return Err(Diagnostic::new(message).into());
     }
+    printer.writable(path)
+}
+
+/// A folder for output, which need not exist yet.
+fn folder(path: &Path) -> Result<(), Error> {
+    std::fs::create_dir_all(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Loads a case, with the constants of the command line.

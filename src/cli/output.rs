@@ -137,6 +137,23 @@ impl Printer {
 
     /// A progress bar on standard error, shown only once the run has taken a second.
     pub fn progress(&self) -> Bar {
+        Bar(self.bar())
+    }
+
+    /// The same for so many cases, one after the other.
+    pub fn cases(&self, count: usize) -> CasesBar {
+        let bar = self.bar();
+        bar.set_length(count as u64);
+        if let Ok(style) = ProgressStyle::with_template("[{bar:30}] {pos}/{len} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        CasesBar {
+            bar,
+            case: String::new(),
+        }
+    }
+
+    fn bar(&self) -> ProgressBar {
         let target = if self.quiet || !io::stderr().is_terminal() {
             ProgressDrawTarget::hidden()
         } else {
@@ -150,7 +167,7 @@ impl Printer {
                 shown.set_draw_target(target);
             }
         });
-        Bar(bar)
+        bar
     }
 }
 
@@ -181,5 +198,46 @@ impl Progress for Bar {
 impl Drop for Bar {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// Progress over many cases as a bar: how many are done, and the stage of the one that runs.
+pub struct CasesBar {
+    bar: ProgressBar,
+    case: String,
+}
+
+impl CasesBar {
+    /// The case of this file begins.
+    pub fn case(&mut self, file: &Path) {
+        let name = file.file_stem().unwrap_or(file.as_os_str());
+        self.case = escape(&name.to_string_lossy());
+        self.bar.set_message(self.case.clone());
+    }
+
+    /// The case is done.
+    pub fn next(&self) {
+        self.bar.inc(1);
+    }
+
+    /// Prints something else on standard error, out of the bar's way.
+    pub fn aside(&self, print: impl FnOnce()) {
+        self.bar.suspend(print);
+    }
+}
+
+impl Progress for CasesBar {
+    fn stage(&self, name: &str, _: Option<u64>) {
+        self.bar.set_message(format!("{}: {name}", self.case));
+    }
+
+    fn advance(&self, _: u64) {
+        self.bar.tick();
+    }
+}
+
+impl Drop for CasesBar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::certify::Budget;
 use super::output::Printer;
-use super::{CaseFile, load_case};
+use super::{CaseFile, folder, load_case, replaceable};
 use crate::claim::Claim;
 use crate::error::Error;
 use crate::tighten::{Side, tighten};
@@ -30,15 +30,12 @@ impl Tighten {
         let case = load_case(&self.file.case, &self.file.access)?;
         let paths = match &self.output {
             None => None,
-            Some(folder) => {
-                std::fs::create_dir_all(folder).map_err(|source| Error::Io {
-                    path: folder.clone(),
-                    source,
-                })?;
+            Some(output) => {
+                folder(output)?;
                 let paths =
-                    ["proved", "refuted"].map(|word| folder.join(format!("{}.{word}.json", case.name)));
+                    ["proved", "refuted"].map(|word| output.join(format!("{}.{word}.json", case.name)));
                 for path in &paths {
-                    self.file.replaceable(path, printer)?;
+                    replaceable(path, &self.file.case, printer)?;
                 }
                 Some(paths)
             }
@@ -47,7 +44,7 @@ impl Tighten {
         let name = case.unknown.as_ref().map_or("", |unknown| &unknown.name);
         let found = tighten(&case, self.runs, |case| {
             let claim = Claim::new(case)?;
-            let certificate = self.budget.certify(case, &claim, printer)?;
+            let certificate = self.budget.certify(case, &claim, &printer.progress())?;
             let (value, word) = (&case.constants[name].value, certificate.verdict.word());
             printer.note(&format!("  {name} = {value:20} {word}"));
             Ok(certificate)

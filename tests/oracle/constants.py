@@ -9,6 +9,7 @@ elsewhere). Prints each one, and fails when a case stands on the wrong side of i
 
 import csv
 import json
+import struct
 from pathlib import Path
 
 from mpmath import cos, diff, eigsy, findroot, matrix, mp, mpf, sin, sqrt, svd_r, tanh
@@ -121,6 +122,36 @@ for i in range(3):
             jacobian[i, 8 * k + j] = X[i, k] * a[j] * (1 - tanh(Z[i, j]) ** 2)
 moved = curvature / 2 * sqrt(sum(sum(X[i, j] ** 2 for j in range(3)) ** 2 for i in range(3))) / 5
 check("lazy PL", (min(svd_r(jacobian, compute_uv=False)) - moved) ** 2 / 3, ["lazy-pl-star"])
+
+# the trained network
+raw = (CASES / "data" / "xor-net.safetensors").read_bytes()
+start = 8 + int.from_bytes(raw[:8], "little")
+
+
+def tensor(name):
+    begin, end = (start + offset for offset in json.loads(raw[8:start])[name]["data_offsets"])
+    return [mpf(x) for (x,) in struct.iter_unpack("<f", raw[begin:end])]
+
+
+W, b, a = tensor("fc1.weight"), tensor("fc1.bias"), tensor("fc2.weight")
+points = [((p, q), -p * q) for p in (-1, 1) for q in (-1, 1)]
+unit = lambda x, j: a[j] * tanh(W[2 * j] * x[0] + W[2 * j + 1] * x[1] + b[j])
+residuals = [sum(unit(x, j) for j in range(4)) - y for x, y in points]
+slopes = [[a[j] * (1 - (unit(x, j) / a[j]) ** 2) for j in range(4)] for x, _ in points]
+jacobian = matrix([[slope * z for slope in row for z in (*x, 1)] for (x, _), row in zip(points, slopes)])
+least, radius = min(svd_r(jacobian, compute_uv=False)), mpf(1) / 10
+print(f"trained network, least singular value: {mp.nstr(least, 22)}")
+moved = 2 * mpf("0.7699") * 3 * max(map(abs, a)) * radius
+check("trained network, PL", (least - moved) ** 2 / 4, ["xor-net-pl"])
+row = sqrt(3 * sum(x * x for x in a))
+steepest = row * (max(map(abs, residuals)) + row * radius)
+print(f"trained network, bound of the gradient: {mp.nstr(steepest, 22)}")
+assert claimed("xor-net-lipschitz", "G") == "4/3" and steepest <= mpf(4) / 3
+apart = 2 * sqrt(W[0] ** 2 + W[1] ** 2 + b[0] ** 2 + a[0] ** 2)
+loss = lambda rest: sum((r - u) ** 2 for r, u in zip(residuals, rest)) / 8
+ends, middle = loss([0] * 4), loss([unit(x, 0) for x, _ in points])
+print(f"trained network, {mp.nstr(apart, 6)} from its twin: loss {mp.nstr(ends, 6)}, in the middle {mp.nstr(middle, 6)}")
+assert apart <= mpf(31) / 10 and middle > ends
 
 # the others
 X = table("iris.csv", ["petal_length", "petal_width"])
