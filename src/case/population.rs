@@ -273,15 +273,12 @@ impl Recipe {
                 let shown: Vec<String> = weights.iter().take(6).map(f64::to_string).collect();
                 let more = if weights.len() > 6 { ", ..." } else { "" };
                 let sign = if *sign { "the sign of " } else { "" };
-                let slope = if *activation == "leaky_relu" {
-                    format!(" of slope {slope}")
-                } else {
-                    String::new()
+                let activation = match *activation {
+                    "identity" => String::new(),
+                    "leaky_relu" => format!("leaky_relu of slope {slope} of "),
+                    other => format!("{other} of "),
                 };
-                format!(
-                    "{sign}{activation}{slope} of <({}{more}), {inputs}>",
-                    shown.join(", ")
-                )
+                format!("{sign}{activation}<({}{more}), {inputs}>", shown.join(", "))
             }
             Law::Separable { part, margin, .. } => {
                 format!("the {part} of separable data with margin {margin}")
