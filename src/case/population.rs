@@ -91,6 +91,7 @@ pub(super) fn read(
             not_left_behind(name, recipe, &named, recipes)?;
             continue;
         };
+        redrawable(name, recipe, place, &arrays)?;
         let found = data[name].shape[0];
         if found != rows {
             let fault = place.fault(format!("`{name}` has {found} rows, and `{first}` has {rows}"));
@@ -98,7 +99,6 @@ pub(super) fn read(
                 .expected("arrays with a row for each example, equally many")
                 .into());
         }
-        redrawable(name, recipe, place, &arrays)?;
         arrays.insert(name.clone(), recipe.clone());
     }
     let shapes: Vec<Vec<usize>> = arrays.keys().map(|name| data[name].shape.clone()).collect();

@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
+use crate::case::Case;
 use crate::case::population::{DrawKey, PopulationSpec};
-use crate::case::{Case, Location};
 use crate::diagnostic::Diagnostic;
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
@@ -96,10 +96,5 @@ impl Population {
             doubled: (doubled.graph, doubled.slack),
             doubled_examples: examples,
         })
-    }
-
-    /// Where the population stands in the case.
-    pub fn at(&self) -> &Location {
-        &self.spec.at
     }
 }

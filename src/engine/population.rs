@@ -342,13 +342,12 @@ fn choose(
         return Ok((vec![Point::default()], 0));
     }
     let mut pool: Vec<Point> = Vec::new();
-    let candidates = searched
-        .iter()
-        .take(SCREENED)
-        .chain(sampled.iter().take(SCREENED));
-    for candidate in candidates {
-        if !pool.contains(&candidate.point) {
-            pool.push(candidate.point.clone());
+    for candidates in [searched, sampled] {
+        let full = pool.len() + SCREENED;
+        for candidate in candidates {
+            if pool.len() < full && !pool.contains(&candidate.point) {
+                pool.push(candidate.point.clone());
+            }
         }
     }
     let draws = population.spec.draws;
