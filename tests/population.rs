@@ -416,6 +416,49 @@ fn what_is_not_a_number_is_undecided() {
     assert!(findings.reason.contains("is not a number"), "{}", findings.reason);
 }
 
+/// At `w = v` both sides are 0 but for what rounding left of `f(w) - f(v)`, which is no fault of the claim; and with
+/// tolerance 0 rounding is no violation.
+#[test]
+fn rounding_where_both_sides_vanish_is_neither_a_fault_nor_a_violation() {
+    let text = catalogue("population-least-squares")
+        .replace(
+            "mean((x @ theta - y)^2)/2",
+            "mean(softplus(-y * mean(leaky_relu(theta * x, 0.2), 1)))",
+        )
+        .replace(
+            r#"{"strongly_convex": {"f": "f", "mu": "mu"}}"#,
+            r#"{"inequality": "f(w) - f(v) <= f(w)/3 - f(v)/3 + 2*(f(w) - f(v))/3"}"#,
+        )
+        .replace("\"samples\": 20000", "\"samples\": 500, \"tolerance\": 0");
+    let (case, claim) = parse(&text);
+    let certificate = certify(&case, &claim, Options::of(&case.check, &claim));
+    assert_eq!(certificate.verdict, Verdict::Supported, "{}", certificate.reason);
+    let (_, convex) = parse(&text.replace(
+        "\"inequality\": \"f(w) - f(v) <= f(w)/3 - f(v)/3 + 2*(f(w) - f(v))/3\"",
+        "\"convex\": {\"f\": \"f\"}",
+    ));
+    // all pairs on the diagonal
+    let diagonal = parse(
+        &text
+            .replace(
+                "\"inequality\": \"f(w) - f(v) <= f(w)/3 - f(v)/3 + 2*(f(w) - f(v))/3\"",
+                "\"convex\": {\"f\": \"f\"}",
+            )
+            .replace(
+                r#"{"w": {"box": [-2, 2]}}"#,
+                r#"{"w": {"point": "1/3"}, "v": {"point": "1/3"}}"#,
+            ),
+    );
+    for claim in [&convex, &diagonal.1] {
+        let points = Points::new(claim, 0);
+        let largest = require_average(claim, population(claim), &points);
+        assert!(
+            matches!(largest, Ok(difference) if difference < 1e-9),
+            "{largest:?}"
+        );
+    }
+}
+
 #[test]
 fn a_model_of_the_crate_is_read_for_one_example() {
     let text = r#"{"name": "a", "data": {"x": {"generate": {"kind": "sphere", "seed": 1, "shape": [8, 3]}},

@@ -26,6 +26,8 @@ use crate::graph::op::Input;
 const COMPARED: u64 = 16;
 /// How far the two may be apart, relative to the sizes of the sides.
 const AVERAGE: f64 = 1e-9;
+/// A share of the usual size of the sides, and of the tolerance: what lies below it does not count.
+const VANISHING: f64 = 1e-3;
 /// What rounding may change in a mean, relative to the sizes of the sides: the intervals are so much wider.
 const ROUNDING: f64 = 1e-11;
 /// Points that are screened: at most so many from the search, and as many from the samples.
@@ -163,19 +165,13 @@ impl Moments {
     pub fn student(&self, risk: f64) -> [f64; 2] {
         let half = student_quantile(1.0 - risk, self.draws - 1)
             * (self.variance_of_means() / self.draws as f64).sqrt();
-        self.around(half)
+        [self.mean - half, self.mean + half]
     }
 
     /// Maurer and Pontil's interval for examples with slacks in `range`.
     pub fn bernstein(&self, rows: u64, range: [f64; 2], risk: f64) -> [f64; 2] {
         let width = range[1] - range[0];
         let half = empirical_bernstein(self.variance_of_examples(rows), width, self.draws * rows, risk);
-        self.around(half)
-    }
-
-    /// The mean with so much on both sides, and what rounding may have changed.
-    fn around(&self, half: f64) -> [f64; 2] {
-        let half = half + ROUNDING * self.size;
         [self.mean - half, self.mean + half]
     }
 }
@@ -204,19 +200,28 @@ fn average_at(claim: &Claim, population: &Population, points: &[Point]) -> Resul
     let mut sample = Bulk::new(graph, &[*slack]).map_err(Failure::Run)?;
     let mut single = Bulk::new(&population.graph, &population.roots).map_err(Failure::Run)?;
     let rows = 2 * population.spec.rows();
-    let mut largest: f64 = 0.0;
+    let mut compared = Vec::new();
     for point in points {
         let whole = sample.run(&point.w, &point.v, 1).map_err(Failure::Run)?[0][0];
         let each = evaluate(&mut single, point, &population.doubled_examples, rows)?;
         let mean = each[0].iter().sum::<f64>() / rows as f64;
-        if !whole.is_finite() && !mean.is_finite() {
+        let size = each[1].iter().chain(&each[2]).map(|side| side.abs()).sum::<f64>() / rows as f64;
+        if whole.is_finite() || mean.is_finite() {
+            compared.push((point, whole, mean, size));
+        }
+    }
+    // where both sides vanish, what cancelled in them has left its rounding errors
+    let usual = compared.iter().map(|(.., size)| *size).fold(0.0, f64::max);
+    let negligible = VANISHING * super::tolerance(claim);
+    let mut largest: f64 = 0.0;
+    for (point, whole, mean, size) in compared {
+        let (difference, size) = ((whole - mean).abs(), size + VANISHING * usual);
+        // not NaN either
+        if difference <= negligible {
             continue;
         }
-        let size = each[1].iter().chain(&each[2]).map(|side| side.abs()).sum::<f64>() / rows as f64;
-        let difference = (whole - mean).abs();
-        // not NaN either
         if difference <= AVERAGE * size {
-            largest = largest.max(if difference > 0.0 { difference / size } else { 0.0 });
+            largest = largest.max(difference / size);
         } else {
             return Err(Failure::NotAverage(format!(
                 "the slack is no mean over the examples, so it estimates no expectation: {whole:e} for a sample \
@@ -406,10 +411,15 @@ pub fn test(
     // both ends of every interval
     let risk = (1.0 - options.confidence) / (2.0 * tested.len() as f64);
     let ranges = ranges(population, &tested);
+    let usual = found.iter().map(|moments| moments.size).fold(0.0, f64::max);
     let intervals: Vec<[f64; 2]> = (found.iter().enumerate())
-        .map(|(number, moments)| match &ranges {
-            Some(ranges) => moments.bernstein(rows, ranges[number], risk),
-            None => moments.student(risk),
+        .map(|(number, moments)| {
+            let [lo, hi] = match &ranges {
+                Some(ranges) => moments.bernstein(rows, ranges[number], risk),
+                None => moments.student(risk),
+            };
+            let rounding = ROUNDING * (moments.size + VANISHING * usual);
+            [lo - rounding, hi + rounding]
         })
         .collect();
     let below = -options.tolerance;
@@ -471,9 +481,14 @@ pub fn test(
 pub fn decide(found: &Expectations, undefined: u64, options: &Options) -> (Verdict, String) {
     let Expectations { points, violated, .. } = found;
     let over = found.over.join(", ");
+    let tested = if *points == 1 {
+        "the one tested point".to_owned()
+    } else {
+        format!("{points} tested points")
+    };
     if found.undefined > 0 {
         let reason = format!(
-            "at {} of {points} tested points the slack of some example is not a number, so its expectation over \
+            "at {} of {tested} the slack of some example is not a number, so its expectation over \
              {over} is not known to exist",
             found.undefined
         );
@@ -482,7 +497,7 @@ pub fn decide(found: &Expectations, undefined: u64, options: &Options) -> (Verdi
     if *violated > 0 {
         let [lo, hi] = found.worst.interval;
         let reason = format!(
-            "in expectation over {over} the claim is violated at {violated} of {points} tested points unless an event of \
+            "in expectation over {over} the claim is violated at {violated} of {tested} unless an event of \
              probability at most {:.3e} occurred: at the worst the expected slack lies in [{lo:e}, {hi:e}], by {}. \
              Sampling alone refutes nothing",
             1.0 - found.confidence,
@@ -498,7 +513,7 @@ pub fn decide(found: &Expectations, undefined: u64, options: &Options) -> (Verdi
         return (Verdict::Undecided, reason);
     }
     let reason = format!(
-        "in expectation over {over} no violation showed at {points} tested points: with confidence {} the expected slack \
+        "in expectation over {over} no violation showed at {tested}: with confidence {} the expected slack \
          is at least {:e} at all of them, and at least minus the tolerance of {:e} at {}, by {}. Nothing is proved: the \
          prover does not treat expectations",
         found.confidence, found.at_least, options.tolerance, found.resolved, found.method
