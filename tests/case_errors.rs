@@ -433,6 +433,54 @@ fn csv_data() {
     );
 }
 
+#[test]
+fn populations() {
+    let data = r#"{"x": {"generate": {"kind": "gaussian", "seed": 1, "shape": [4, 2]}},
+           "z": {"generate": {"kind": "uniform", "seed": 1, "shape": [4]}},
+           "short": {"generate": {"kind": "uniform", "seed": 9, "shape": [3]}},
+           "one": {"generate": {"kind": "uniform", "seed": 9, "shape": []}},
+           "t": {"generate": {"kind": "teacher", "seed": 1, "inputs": "x", "weights": [1, 2]}},
+           "free": {"generate": {"kind": "teacher", "seed": 1, "inputs": "x"}},
+           "y": {"generate": {"kind": "noise", "seed": 2, "of": "t", "deviation": 1}},
+           "p": {"generate": {"kind": "separable", "seed": 3, "shape": [4, 2], "margin": 1, "direction": [1, 0], "part": "inputs"}},
+           "q": {"generate": {"kind": "separable", "seed": 3, "shape": [4, 2], "margin": 1, "direction": [1, 0], "part": "labels"}},
+           "u": {"generate": {"kind": "separable", "seed": 3, "shape": [4, 2], "margin": 1, "direction": [1, 0], "part": "direction"}},
+           "r": {"generate": {"kind": "separable", "seed": 4, "shape": [4, 2], "margin": 1, "part": "inputs"}},
+           "fixed": [1, 2, 3, 4]}"#;
+    let whole = |population: &str| {
+        let text = case_with("data", data);
+        text.replacen("\n}", &format!(",\n  \"population\": {population}\n}}"), 1)
+    };
+    for good in [r#"{"over": ["p", "q"]}"#, r#"{"over": ["y", "x", "free", "t"]}"#] {
+        let parsed = Case::parse(whole(good), "case.json", Path::new(""), false);
+        assert_eq!(parsed.is_ok(), !good.contains("free"), "{good}");
+    }
+    let messages: String = [
+        "1",
+        "{}",
+        r#"{"over": "x"}"#,
+        r#"{"over": []}"#,
+        r#"{"over": ["xx"]}"#,
+        r#"{"over": ["fixed"]}"#,
+        r#"{"over": ["one"]}"#,
+        r#"{"over": ["x", "x"]}"#,
+        r#"{"over": ["x", "t", "free", "y", "short"]}"#,
+        r#"{"over": ["x", "t", "free", "y", "z"]}"#,
+        r#"{"over": ["x", "t", "y"]}"#,
+        r#"{"over": ["x", "t", "free", "y"]}"#,
+        r#"{"over": ["y"]}"#,
+        r#"{"over": ["p"]}"#,
+        r#"{"over": ["p", "q", "u"]}"#,
+        r#"{"over": ["r"]}"#,
+        r#"{"over": ["z"], "draws": 1}"#,
+        r#"{"over": ["z"], "draw": 10}"#,
+    ]
+    .iter()
+    .map(|population| refusal(&whole(population), Path::new("")) + "\n\n")
+    .collect();
+    hold("populations", &messages);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_link_does_not_lead_out_of_the_folder_unless_allowed() {

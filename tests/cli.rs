@@ -73,6 +73,61 @@ fn exit_codes_are_those_of_the_verdicts() {
     }
 }
 
+/// `<x, w>^2` with standard gaussian `x` is `|w|^2` in expectation: 1-growth of its half is tight, 2-growth false.
+#[test]
+fn expectations_are_supported_or_undecided() {
+    let project = Project::new();
+    let case = |claim: &str| {
+        format!(
+            r#"{{"name": "a", "data": {{"x": {{"generate": {{"kind": "gaussian", "seed": 1, "shape": [32, 2]}}}}}},
+                "population": {{"over": ["x"], "draws": 50}}, "parameters": {{"p": [2]}},
+                "define": {{"f": "mean((x @ p)^2)/2"}}, "claim": {claim},
+                "region": {{"w": {{"box": [-1, 1]}}, "v": {{"point": 0}}}}, "check": {{"samples": 100, "starts": 4}}}}"#
+        )
+    };
+    let growth = |mu: &str| format!(r#"{{"quadratic_growth": {{"f": "f", "mu": {mu}, "f_star": 0}}}}"#);
+    for (mu, extra, code, says) in [
+        ("1", &[] as &[&str], 0, "no violation showed at"),
+        ("1", &["--require", "proved"], 3, "Nothing is proved"),
+        (
+            "2",
+            &[],
+            3,
+            "unless an event of probability at most 1.000e-2 occurred",
+        ),
+    ] {
+        project.write("case.json", &case(&growth(mu)));
+        let output = project.run(&[&["certify", "case.json", "-o", "c.json"], extra].concat());
+        let words = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{words}");
+        assert!(words.contains(says), "{words}");
+        assert!(
+            words.contains("In expectation over x (x gaussian of mean 0 and deviation 1 in each entry)"),
+            "{words}"
+        );
+        assert!(words.contains("50 draws of 32 examples"), "{words}");
+        let verified = project.run(&["verify", "c.json", "--case", "case.json"]);
+        assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
+    }
+    let explained = text(&project.run(&["explain", "case.json"]).stdout);
+    assert!(explained.contains("50 fresh draws of 32 examples"), "{explained}");
+    assert!(!explained.contains("branch and bound"), "{explained}");
+    let tightened = project.run(&["tighten", "case.json"]);
+    assert_eq!(tightened.status.code(), Some(2));
+    // a squared norm, for every command that reads the claim as one about expectations
+    project.write("case.json", &case(r#"{"pl": {"f": "f", "mu": 1, "f_star": 0}}"#));
+    for command in ["certify", "explain"] {
+        let output = project.run(&[command, "case.json"]);
+        let words = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        assert!(
+            words.contains("the slack is no mean over the examples"),
+            "{words}"
+        );
+        assert!(words.contains("$.claim"), "{words}");
+    }
+}
+
 #[test]
 fn faults_of_the_input_exit_with_2_and_point_at_the_place() {
     let project = Project::new();

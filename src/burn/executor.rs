@@ -268,6 +268,7 @@ impl Executor {
                             Input::Gradient(k) => {
                                 gradients[k as usize].clone().ok_or("a gradient is missing")?
                             }
+                            Input::Example => return Err("Burn is given arrays, no examples".to_owned()),
                         }
                     } else {
                         self.apply(id, |arg| self.take(&mut frame, arg))?

@@ -14,8 +14,9 @@ use indexmap::IndexMap;
 use super::fields::{
     Object, decode, float, members, mistyped, opening, read_limited, rectangle, string, with_help,
 };
+use super::generate::{self, Recipe};
 use super::json::{Kind, Member, Value};
-use super::{Array, SourceFile, generate, safetensors};
+use super::{Array, SourceFile, safetensors};
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::Result;
 
@@ -39,24 +40,38 @@ pub struct Folder {
 }
 
 /// Reads `data`, in the order written: generated arrays may use earlier ones.
-pub(super) fn read(value: Option<Value<'_>>, folder: &Folder) -> Result<IndexMap<String, Array>> {
-    let mut arrays = IndexMap::new();
-    let Some(value) = value else { return Ok(arrays) };
+/// The second result holds the recipes of those.
+pub(super) fn read(
+    value: Option<Value<'_>>,
+    folder: &Folder,
+) -> Result<(IndexMap<String, Array>, IndexMap<String, Recipe>)> {
+    let (mut arrays, mut recipes) = (IndexMap::new(), IndexMap::new());
+    let Some(value) = value else {
+        return Ok((arrays, recipes));
+    };
     let mut total = 0;
     for Member { name, value, .. } in members(value, "an array for each name")? {
-        let array = array(value, folder, &arrays)?;
+        let (array, recipe) = array(value, folder, &arrays)?;
         total += array.values.len();
         if total > MAX_ENTRIES {
             let fault = value.fault(format!("the arrays up to this one have {total} entries"));
             let expected = format!("at most {MAX_ENTRIES} entries in all arrays together");
             return Err(fault.expected(expected).into());
         }
+        if let Some(recipe) = recipe {
+            recipes.insert(name.clone(), recipe);
+        }
         arrays.insert(name, array);
     }
-    Ok(arrays)
+    Ok((arrays, recipes))
 }
 
-fn array(value: Value<'_>, folder: &Folder, earlier: &IndexMap<String, Array>) -> Result<Array> {
+fn array(
+    value: Value<'_>,
+    folder: &Folder,
+    earlier: &IndexMap<String, Array>,
+) -> Result<(Array, Option<Recipe>)> {
+    let mut recipe = None;
     let (shape, values) = match value.kind() {
         Kind::Number => (Vec::new(), vec![float(value)?]),
         Kind::Array => {
@@ -65,7 +80,9 @@ fn array(value: Value<'_>, folder: &Folder, earlier: &IndexMap<String, Array>) -
         }
         Kind::Object if value.member("generate").is_some() => {
             let object = Object::new(value, "a generated array", GENERATE_KEYS)?;
-            generate::generate(object.require("generate")?, earlier)?
+            let (found, tensor) = generate::generate(object.require("generate")?, earlier)?;
+            recipe = Some(found);
+            tensor
         }
         Kind::Object if value.member("safetensors").is_some() => {
             let object = Object::new(value, "an array from a tensor", safetensors::SAFETENSORS_KEYS)?;
@@ -82,11 +99,12 @@ fn array(value: Value<'_>, folder: &Folder, earlier: &IndexMap<String, Array>) -
             ));
         }
     };
-    Ok(Array {
+    let array = Array {
         shape,
         values: values.into(),
         at: value.location(),
-    })
+    };
+    Ok((array, recipe))
 }
 
 /// A CSV file with a header row. Rows are read one by one, so that the memory is that of the numbers.

@@ -49,6 +49,7 @@ pub fn canonical(case: &Case) -> Value {
         constants,
         unknown: _, // a case speaks of one value at a time, which stands in `constants`
         data,
+        population,
         parameters,
         model,
         define,
@@ -62,9 +63,9 @@ pub fn canonical(case: &Case) -> Value {
         .collect();
     let arrays = data
         .iter()
-        .map(|(name, data)| (name.clone(), array(data).into()))
+        .map(|(name, array)| (name.clone(), data_of(case, name, array).into()))
         .collect();
-    sorted(json!({
+    let mut canonical = json!({
         "name": name,
         "title": title,
         "source": {"work": source.work, "where": source.place, "note": source.note},
@@ -88,7 +89,23 @@ pub fn canonical(case: &Case) -> Value {
             "max_boxes": check.max_boxes,
             "starts": check.starts,
         },
-    }))
+    });
+    // other cases keep the digest that they had before there were populations
+    if let Some(population) = population {
+        let over: Vec<&String> = population.arrays.keys().collect();
+        canonical["population"] = json!({"over": over, "draws": population.draws});
+    }
+    sorted(canonical)
+}
+
+/// SHA-256, in hexadecimal, of what a name among `data` stands for: of its array, or of its distribution
+/// where it is drawn anew.
+pub fn data_of(case: &Case, name: &str, values: &Array) -> String {
+    let population = case.population.as_ref();
+    match population.and_then(|population| population.arrays.get(name)) {
+        Some(recipe) => hex(&Sha256::digest(sorted(recipe.canonical()).to_string())),
+        None => array(values),
+    }
 }
 
 fn text(text: &Text) -> Value {

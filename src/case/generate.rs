@@ -57,8 +57,154 @@ pub(super) const PARTS: &[&str] = &["inputs", "labels", "direction"];
 /// A shape and entries, row-major.
 type Tensor = (Vec<usize>, Vec<f64>);
 
+/// How an array is generated: what stands behind `generate`, read and checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// seed of its stream
+    pub seed: u64,
+    /// sizes of the axes
+    pub shape: Vec<usize>,
+    /// from what the entries come
+    pub law: Law,
+}
+
+/// The kinds with their options.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Law {
+    /// `mean + deviation * z`, `z` standard normal
+    Gaussian {
+        /// expectation of an entry
+        mean: f64,
+        /// its standard deviation
+        deviation: f64,
+    },
+    /// uniform from `low` to `high`
+    Uniform {
+        /// lower end
+        low: f64,
+        /// upper end
+        high: f64,
+    },
+    /// rows uniform on the sphere
+    Sphere {
+        /// length of a row
+        radius: f64,
+    },
+    /// `activation(<weights, x_i>)` for the rows of the array `inputs`, or its sign
+    Teacher {
+        /// an earlier array
+        inputs: String,
+        /// absent: a unit vector drawn from the seed
+        weights: Option<Vec<f64>>,
+        /// one of [`ACTIVATIONS`]
+        activation: &'static str,
+        /// of a leaky relu
+        slope: f64,
+        /// whether the sign is given instead of the value
+        sign: bool,
+    },
+    /// a part of rows and labels with `y_i <u, x_i> >= margin`
+    Separable {
+        /// one of [`PARTS`]
+        part: &'static str,
+        /// the margin, above 0
+        margin: f64,
+        /// `u`, of length 1; absent: drawn from the seed
+        direction: Option<Vec<f64>>,
+    },
+    /// the earlier array `of`, changed
+    Noise {
+        /// an earlier array
+        of: String,
+        /// how its entries change
+        change: Change,
+    },
+}
+
+/// What noise does to an entry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Change {
+    /// another sign with this probability
+    Flip(f64),
+    /// a normal number of this standard deviation added
+    Deviation(f64),
+}
+
+impl Recipe {
+    /// The earlier array that this one is made from.
+    pub fn source(&self) -> Option<&str> {
+        match &self.law {
+            Law::Teacher { inputs, .. } => Some(inputs),
+            Law::Noise { of, .. } => Some(of),
+            Law::Gaussian { .. } | Law::Uniform { .. } | Law::Sphere { .. } | Law::Separable { .. } => None,
+        }
+    }
+
+    /// The entries for this shape, which may have another number of rows than the recipe's own; `source` holds
+    /// the entries of the earlier array.
+    fn entries(&self, shape: &[usize], mut stream: Stream, source: &[f64]) -> Vec<f64> {
+        let size: usize = shape.iter().product();
+        let stream = &mut stream;
+        match &self.law {
+            Law::Gaussian { mean, deviation } => {
+                (0..size).map(|_| mean + deviation * stream.normal()).collect()
+            }
+            Law::Uniform { low, high } => (0..size).map(|_| low + (high - low) * stream.uniform()).collect(),
+            Law::Sphere { radius } => (0..shape[0])
+                .flat_map(|_| stream.direction(shape[1]))
+                .map(|entry| radius * entry)
+                .collect(),
+            Law::Teacher {
+                inputs: _,
+                weights,
+                activation,
+                slope,
+                sign,
+            } => {
+                let columns = source.len() / shape[0].max(1);
+                let weights = weights.clone().unwrap_or_else(|| stream.direction(columns));
+                let label = |row: &[f64]| {
+                    let value = activate(activation, *slope, dot(row, &weights));
+                    if *sign { sign_of(value) } else { value }
+                };
+                source.chunks(columns.max(1)).map(label).collect()
+            }
+            Law::Separable {
+                part,
+                margin,
+                direction,
+            } => separable(shape, part, *margin, direction.as_deref(), stream),
+            Law::Noise {
+                change: Change::Flip(probability),
+                ..
+            } => source
+                .iter()
+                .map(|entry| {
+                    if stream.uniform() < *probability {
+                        -entry
+                    } else {
+                        *entry
+                    }
+                })
+                .collect(),
+            Law::Noise {
+                change: Change::Deviation(deviation),
+                ..
+            } => source
+                .iter()
+                .map(|entry| entry + deviation * stream.normal())
+                .collect(),
+        }
+    }
+
+    /// Another draw of the array, of this shape, from the stream that belongs to its seed and `key`.
+    pub(super) fn redraw(&self, shape: &[usize], key: [u64; 3], source: &[f64]) -> Vec<f64> {
+        self.entries(shape, Stream::with_key(self.seed, key), source)
+    }
+}
+
 /// Makes the array that `value`, the object behind `generate`, describes.
-pub(super) fn generate(value: Value<'_>, earlier: &IndexMap<String, Array>) -> Result<Tensor> {
+pub(super) fn generate(value: Value<'_>, earlier: &IndexMap<String, Array>) -> Result<(Recipe, Tensor)> {
     let kinds = KINDS.map(|(name, _)| name);
     let Some(kind) = value.member("kind") else {
         let fault = value
@@ -68,22 +214,34 @@ pub(super) fn generate(value: Value<'_>, earlier: &IndexMap<String, Array>) -> R
     };
     let index = choice(kind, &kinds)?;
     let options = Object::new(value, "this generated array", KINDS[index].1)?;
-    let mut stream = Stream::new(whole(options.require("seed")?, SEED)?);
-    let generated = match kinds[index] {
-        "gaussian" => gaussian(&options, &mut stream)?,
-        "uniform" => uniform(&options, &mut stream)?,
-        "sphere" => sphere(&options, &mut stream)?,
-        "teacher" => teacher(&options, &mut stream, earlier)?,
-        "separable" => separable(&options, &mut stream)?,
-        _ => noise(&options, &mut stream, earlier)?,
+    let seed = whole(options.require("seed")?, SEED)?;
+    let (shape, law) = match kinds[index] {
+        "gaussian" => gaussian(&options)?,
+        "uniform" => uniform(&options)?,
+        "sphere" => sphere(&options)?,
+        "teacher" => teacher(&options, earlier)?,
+        "separable" => separable_law(&options)?,
+        _ => noise(&options, earlier)?,
     };
-    if generated.1.iter().any(|entry| !entry.is_finite()) {
+    let recipe = Recipe { seed, shape, law };
+    let source = recipe.source().and_then(|name| earlier.get(name));
+    let source: &[f64] = source.map_or(&[], |array| &array.values);
+    let values = recipe.entries(&recipe.shape, Stream::new(seed), source);
+    if values.iter().any(|entry| !entry.is_finite()) {
         return Err(value
             .fault("the generated numbers exceed binary64")
             .expected("smaller options")
             .into());
     }
-    Ok(generated)
+    // the direction of separable data is a vector, though its rows and columns are given
+    let shape = match &recipe.law {
+        Law::Separable { part: "labels", .. } => vec![recipe.shape[0]],
+        Law::Separable {
+            part: "direction", ..
+        } => vec![recipe.shape[1]],
+        _ => recipe.shape.clone(),
+    };
+    Ok((recipe, (shape, values)))
 }
 
 /// Position of a string among the allowed ones.
@@ -130,18 +288,12 @@ fn table_shape(options: &Object<'_>) -> Result<[usize; 2]> {
     })
 }
 
-/// `mean + deviation * z`, `z` standard normal.
-fn gaussian(options: &Object<'_>, stream: &mut Stream) -> Result<Tensor> {
+fn gaussian(options: &Object<'_>) -> Result<(Vec<usize>, Law)> {
     let (mean, deviation) = (number(options, "mean", 0.0)?, number(options, "deviation", 1.0)?);
-    let shape = any_shape(options)?;
-    let values = (0..shape.iter().product())
-        .map(|_| mean + deviation * stream.normal())
-        .collect();
-    Ok((shape, values))
+    Ok((any_shape(options)?, Law::Gaussian { mean, deviation }))
 }
 
-/// `low + (high - low) * u`, `u` uniform in [0, 1).
-fn uniform(options: &Object<'_>, stream: &mut Stream) -> Result<Tensor> {
+fn uniform(options: &Object<'_>) -> Result<(Vec<usize>, Law)> {
     let (low, high) = (number(options, "low", 0.0)?, number(options, "high", 1.0)?);
     if let (Some(value), false) = (options.get("high").or(options.get("low")), low < high) {
         return Err(value
@@ -149,26 +301,15 @@ fn uniform(options: &Object<'_>, stream: &mut Stream) -> Result<Tensor> {
             .expected("`low` below `high`")
             .into());
     }
-    let shape = any_shape(options)?;
-    let values = (0..shape.iter().product())
-        .map(|_| low + (high - low) * stream.uniform())
-        .collect();
-    Ok((shape, values))
+    Ok((any_shape(options)?, Law::Uniform { low, high }))
 }
 
-/// Rows uniform on the sphere of that radius: `radius * z / ||z||`, `z` normal.
-fn sphere(options: &Object<'_>, stream: &mut Stream) -> Result<Tensor> {
+fn sphere(options: &Object<'_>) -> Result<(Vec<usize>, Law)> {
     let radius = options.get("radius").map_or(Ok(1.0), positive)?;
-    let [rows, columns] = table_shape(options)?;
-    let values = (0..rows)
-        .flat_map(|_| stream.direction(columns))
-        .map(|entry| radius * entry)
-        .collect();
-    Ok((vec![rows, columns], values))
+    Ok((table_shape(options)?.to_vec(), Law::Sphere { radius }))
 }
 
-/// `y_i = activation(<weights, x_i>)`, or its sign in {-1, 1}. Absent weights are a random unit vector.
-fn teacher(options: &Object<'_>, stream: &mut Stream, earlier: &IndexMap<String, Array>) -> Result<Tensor> {
+fn teacher(options: &Object<'_>, earlier: &IndexMap<String, Array>) -> Result<(Vec<usize>, Law)> {
     let place = options.require("inputs")?;
     let inputs = known(place, earlier)?;
     let [rows, columns] = inputs.shape[..] else {
@@ -190,22 +331,30 @@ fn teacher(options: &Object<'_>, stream: &mut Stream, earlier: &IndexMap<String,
         .get("output")
         .map_or(Ok(0), |value| choice(value, OUTPUTS))?
         == 1;
-    let weights = match options.get("weights") {
-        Some(value) => vector(value, columns)?,
-        None => stream.direction(columns),
+    let law = Law::Teacher {
+        inputs: string(place)?,
+        weights: options
+            .get("weights")
+            .map(|value| vector(value, columns))
+            .transpose()?,
+        activation: ACTIVATIONS[activation],
+        slope,
+        sign,
     };
-    let label = |row: &[f64]| {
-        let value = activate(ACTIVATIONS[activation], slope, dot(row, &weights));
-        match value {
-            value if !sign || value.is_nan() => value,
-            value if value >= 0.0 => 1.0,
-            _ => -1.0,
-        }
-    };
-    Ok((vec![rows], inputs.values.chunks(columns).map(label).collect()))
+    Ok((vec![rows], law))
 }
 
-fn activate(name: &str, slope: f64, z: f64) -> f64 {
+/// 1 from 0 on, -1 below.
+fn sign_of(value: f64) -> f64 {
+    match value {
+        value if value.is_nan() => value,
+        value if value >= 0.0 => 1.0,
+        _ => -1.0,
+    }
+}
+
+/// An activation of a teacher; all of them grow, a leaky relu where its slope is not negative.
+pub(super) fn activate(name: &str, slope: f64, z: f64) -> f64 {
     match name {
         "relu" => libm::fmax(z, 0.0),
         "leaky_relu" => {
@@ -222,6 +371,26 @@ fn activate(name: &str, slope: f64, z: f64) -> f64 {
     }
 }
 
+fn separable_law(options: &Object<'_>) -> Result<(Vec<usize>, Law)> {
+    let [rows, columns] = table_shape(options)?;
+    let margin = positive(options.require("margin")?)?;
+    let part = PARTS[choice(options.require("part")?, PARTS)?];
+    let direction = match options.get("direction") {
+        Some(value) => Some(unit(vector(value, columns)?).ok_or_else(|| {
+            value
+                .fault("a direction is not zero")
+                .expected("a nonzero vector")
+        })?),
+        None => None,
+    };
+    let law = Law::Separable {
+        part,
+        margin,
+        direction,
+    };
+    Ok((vec![rows, columns], law))
+}
+
 /// Rows `x_i` and labels `y_i` in {-1, 1} with `y_i <u, x_i> >= margin`, or the direction `u` itself.
 ///
 /// Draws, in this order: `u` (a random unit vector, or the given one divided by its length); then for each row its label
@@ -229,21 +398,15 @@ fn activate(name: &str, slope: f64, z: f64) -> f64 {
 /// is `z - <u, z> u + y (margin + |t|) u`, so `y <u, x> = margin + |t|` up to rounding. Where rounding
 /// might have cost the margin the row is moved along `y u` until `y <u, x> >= margin` holds in exact
 /// arithmetic, shown by the bound `d 2^-52 sum |u_j x_j|` on the error of the computed product.
-fn separable(options: &Object<'_>, stream: &mut Stream) -> Result<Tensor> {
-    let [rows, columns] = table_shape(options)?;
-    let margin = positive(options.require("margin")?)?;
-    let part = PARTS[choice(options.require("part")?, PARTS)?];
-    let direction = match options.get("direction") {
-        Some(value) => {
-            let given = vector(value, columns)?;
-            unit(given).ok_or_else(|| {
-                value
-                    .fault("a direction is not zero")
-                    .expected("a nonzero vector")
-            })?
-        }
-        None => stream.direction(columns),
-    };
+fn separable(
+    shape: &[usize],
+    part: &str,
+    margin: f64,
+    direction: Option<&[f64]>,
+    stream: &mut Stream,
+) -> Vec<f64> {
+    let (rows, columns) = (shape[0], shape[1]);
+    let direction = direction.map_or_else(|| stream.direction(columns), <[f64]>::to_vec);
     let (mut inputs, mut labels) = (Vec::new(), Vec::new());
     for _ in 0..rows {
         let label = if stream.uniform() >= 0.5 { 1.0 } else { -1.0 };
@@ -259,11 +422,11 @@ fn separable(options: &Object<'_>, stream: &mut Stream) -> Result<Tensor> {
         inputs.extend(row);
         labels.push(label);
     }
-    Ok(match part {
-        "inputs" => (vec![rows, columns], inputs),
-        "labels" => (vec![rows], labels),
-        _ => (vec![columns], direction),
-    })
+    match part {
+        "inputs" => inputs,
+        "labels" => labels,
+        _ => direction,
+    }
 }
 
 fn add_multiple(row: &mut [f64], factor: f64, direction: &[f64]) {
@@ -278,11 +441,10 @@ fn product_error(row: &[f64], direction: &[f64]) -> f64 {
     row.len() as f64 * f64::EPSILON * size + f64::MIN_POSITIVE
 }
 
-/// Noise on an earlier array: each entry's sign flipped with probability `flip`, or a normal number
-/// of that `deviation` added.
-fn noise(options: &Object<'_>, stream: &mut Stream, earlier: &IndexMap<String, Array>) -> Result<Tensor> {
-    let array = known(options.require("of")?, earlier)?;
-    let values = match (options.get("flip"), options.get("deviation")) {
+fn noise(options: &Object<'_>, earlier: &IndexMap<String, Array>) -> Result<(Vec<usize>, Law)> {
+    let place = options.require("of")?;
+    let array = known(place, earlier)?;
+    let change = match (options.get("flip"), options.get("deviation")) {
         (Some(flip), None) => {
             let probability = float(flip)?;
             if !(0.0..=1.0).contains(&probability) {
@@ -291,23 +453,9 @@ fn noise(options: &Object<'_>, stream: &mut Stream, earlier: &IndexMap<String, A
                     .expected("a number from 0 to 1")
                     .into());
             }
-            let flipped = |entry: &f64| {
-                if stream.uniform() < probability {
-                    -entry
-                } else {
-                    *entry
-                }
-            };
-            array.values.iter().map(flipped).collect()
+            Change::Flip(probability)
         }
-        (None, Some(deviation)) => {
-            let deviation = positive(deviation)?;
-            array
-                .values
-                .iter()
-                .map(|entry| entry + deviation * stream.normal())
-                .collect()
-        }
+        (None, Some(deviation)) => Change::Deviation(positive(deviation)?),
         (None, None) | (Some(_), Some(_)) => {
             let place = options.get("deviation").unwrap_or(options.require("kind")?);
             return Err(place
@@ -316,7 +464,8 @@ fn noise(options: &Object<'_>, stream: &mut Stream, earlier: &IndexMap<String, A
                 .into());
         }
     };
-    Ok((array.shape.clone(), values))
+    let of = string(place)?;
+    Ok((array.shape.clone(), Law::Noise { of, change }))
 }
 
 /// An array that stands earlier in `data`.
@@ -372,8 +521,15 @@ struct Stream {
 
 impl Stream {
     fn new(seed: u64) -> Self {
+        Stream::with_key(seed, [0; 3])
+    }
+
+    /// The stream whose key is the seed followed by these three words, little-endian.
+    fn with_key(seed: u64, rest: [u64; 3]) -> Self {
         let mut key = [0; 32];
-        key[..8].copy_from_slice(&seed.to_le_bytes());
+        for (bytes, word) in key.chunks_exact_mut(8).zip([seed, rest[0], rest[1], rest[2]]) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
         Stream {
             words: ChaCha20Rng::from_seed(key),
             spare: None,

@@ -16,12 +16,14 @@ use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
 pub(crate) use fields::{decode, read_limited};
+use population::PopulationSpec;
 
 pub mod data;
 pub mod digest;
 mod fields;
 pub mod generate;
 pub mod json;
+pub mod population;
 pub mod read;
 mod region;
 mod safetensors;
@@ -129,6 +131,8 @@ pub struct Case {
     pub unknown: Option<Unknown>,
     /// named arrays, read, generated and checked to be finite
     pub data: IndexMap<String, Array>,
+    /// the arrays that stand for a distribution, where the claim is about expectations
+    pub population: Option<PopulationSpec>,
     /// parameter blocks that the case declares (a model declares further ones)
     pub parameters: IndexMap<String, Located<Vec<usize>>>,
     /// a model that the crate defines with Burn

@@ -17,7 +17,7 @@ use super::json::{Document, Kind, Member, Value};
 use super::region::region;
 use super::{
     Case, CheckSpec, ClaimKind, ClaimSpec, Located, MAX_NAME, MAX_PARAMETERS, ModelSpec, RESERVED, Source,
-    SourceFile, Text, Unknown, data,
+    SourceFile, Text, Unknown, data, population,
 };
 use crate::diagnostic::{Diagnostic, quote};
 use crate::error::{Error, Result};
@@ -31,6 +31,7 @@ pub(super) const CASE_KEYS: &[&str] = &[
     "source",
     "constants",
     "data",
+    "population",
     "parameters",
     "model",
     "define",
@@ -100,13 +101,17 @@ impl Case {
         let title = case.get("title").map(string).transpose()?.unwrap_or_default();
         let source = case.get("source").map(source).transpose()?.unwrap_or_default();
         let (constants, unknown) = constants(case.get("constants"))?;
-        let data = data::read(
+        let (data, recipes) = data::read(
             case.get("data"),
             &data::Folder {
                 path: folder.into(),
                 allow_outside,
             },
         )?;
+        let population = case
+            .get("population")
+            .map(|value| population::read(value, &data, &recipes))
+            .transpose()?;
         let parameters = parameters(case.get("parameters"))?;
         let model = case.get("model").map(model).transpose()?;
         // an empty `parameters` leaves them to a model that a program adds; see `Claim::with_model`
@@ -130,6 +135,7 @@ impl Case {
             constants,
             unknown,
             data,
+            population,
             parameters,
             model,
             define,

@@ -7,6 +7,7 @@ use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
 use super::generate::{ACTIVATIONS, KINDS, OUTPUTS, PARTS};
+use super::population::{DRAWS, POPULATION_KEYS};
 use super::read::{
     CASE_KEYS, CHECK_KEYS, DIGITS, MAX_BOXES, SAMPLES, SEED, SOURCE_KEYS, STARTS, UNKNOWN_KEYS,
 };
@@ -45,6 +46,16 @@ pub fn case() -> Schema {
             "exact scalars; an expression may use earlier constants, and at most one is unknown",
         ),
         "data" => described(named(reference("array")), "arrays of binary64 numbers"),
+        "population" => described(
+            object(POPULATION_KEYS, &["over"], |key| match key {
+                "over" => described(
+                    json!({"type": "array", "items": {"type": "string"}, "minItems": 1}),
+                    "generated arrays that stand for a distribution of examples",
+                ),
+                _ => described(whole(&DRAWS), "independent draws of the arrays; default 200"),
+            }),
+            "the functions are expectations over these arrays",
+        ),
         "parameters" => described(
             named(reference("shape")),
             "parameter blocks; `w` is all of them, flat, in this order",

@@ -98,7 +98,7 @@ pub struct CaseRecord {
 pub struct DataRecord {
     /// sizes of the axes
     pub shape: Vec<usize>,
-    /// SHA-256 of shape and entries
+    /// SHA-256 of shape and entries, or of the distribution in a population
     pub digest: String,
 }
 
@@ -147,7 +147,7 @@ pub fn case_record(case: &Case) -> CaseRecord {
                     name.clone(),
                     DataRecord {
                         shape: array.shape.clone(),
-                        digest: digest::array(array),
+                        digest: digest::data_of(case, name, array),
                     },
                 )
             })

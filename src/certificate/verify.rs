@@ -110,6 +110,10 @@ pub fn verify(
     if !SAMPLES.contains(&certificate.options.samples) {
         return refuse("its `options.samples` is out of range");
     }
+    // so that a witness or a proof for one draw cannot stand for an expectation
+    if certificate.evidence.population.is_some() != claim.population.is_some() {
+        return refuse("its evidence and the case differ in whether the claim is about expectations");
+    }
     if engine::decide(&certificate.evidence, &certificate.options)
         != (certificate.verdict, certificate.reason.clone())
     {
@@ -216,8 +220,18 @@ fn verify_statistics(
     if let Some(place) = difference(&written, &recomputed, "cross_checks", STATISTICS_TOLERANCE) {
         return refuse(format!("`{place}` is not what the recomputation finds"));
     }
+    let expectations = findings
+        .evidence
+        .population
+        .as_ref()
+        .map_or(String::new(), |found| {
+            format!(
+                ", and the intervals at {} points from {} draws",
+                found.points, found.draws
+            )
+        });
     Ok(format!(
-        "the statistics at {} points and the search were recomputed from seed {}",
+        "the statistics at {} points and the search were recomputed from seed {}{expectations}",
         findings.sampled, certificate.options.seed
     ))
 }

@@ -7,6 +7,7 @@
 
 pub mod convexity;
 pub mod kinds;
+pub mod population;
 pub mod region;
 mod sets;
 pub mod statement;
@@ -23,6 +24,7 @@ use crate::expr::{Context, ExprError, Gradients, MAX_TOTAL_ENTRIES, Scope};
 use crate::graph::op::Input;
 use crate::graph::{GradientRequest, Graph, NodeId};
 use convexity::Convexity;
+use population::Population;
 use region::{Region, Set};
 
 /// A claim, ready for the engines.
@@ -55,6 +57,18 @@ pub struct Claim {
     pub membership: Vec<NodeId>,
     /// `proved` means slack >= -tolerance; not negative
     pub tolerance: RBig,
+    /// the slack of one example, where the claim is about expectations: then every node above is that of the
+    /// case's own draw
+    pub population: Option<Population>,
+}
+
+/// For what the arrays of a population stand while a claim is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Examples {
+    /// for their entries in the case
+    Drawn,
+    /// for one example, [`Input::Example`]
+    One,
 }
 
 /// Turns an error inside an expression into a diagnostic at its place in the case.
@@ -69,16 +83,11 @@ impl Claim {
     /// A diagnostic that points at the place where an expression, a shape or a region does not fit, or at a
     /// constant without a value.
     pub fn new(case: &Case) -> Result<Claim, Box<Diagnostic>> {
-        let model = match &case.model {
-            None => None,
-            Some(spec) => Some(
-                models::build(&spec.value.kind, &spec.value.options).map_err(|error| {
-                    let at = case.model_option(&error.path).unwrap_or_else(|| spec.at.clone());
-                    case.fault(&at, error.message)
-                })?,
-            ),
-        };
-        Claim::build(case, model)
+        let mut claim = Claim::build(case, model(case)?, Examples::Drawn)?;
+        if let Some(spec) = &case.population {
+            claim.population = Some(Population::new(case, spec)?);
+        }
+        Ok(claim)
     }
 
     /// The same for a model of one's own, written with Burn, which the case calls as `model(x)` and
@@ -88,10 +97,18 @@ impl Claim {
     /// # Errors
     /// Those of [`Claim::new`].
     pub fn with_model(case: &Case, model: Box<dyn Model>) -> Result<Claim, Box<Diagnostic>> {
-        Claim::build(case, Some(model))
+        if let Some(population) = &case.population {
+            let fault = case.fault(&population.at, "a model that a program adds has no population");
+            return Err(Box::new(fault.expected("a model of the crate, or none")));
+        }
+        Claim::build(case, Some(model), Examples::Drawn)
     }
 
-    fn build(case: &Case, model: Option<Box<dyn Model>>) -> Result<Claim, Box<Diagnostic>> {
+    fn build(
+        case: &Case,
+        model: Option<Box<dyn Model>>,
+        examples: Examples,
+    ) -> Result<Claim, Box<Diagnostic>> {
         if let Some(unknown) = &case.unknown {
             unknown::Range::new(case, unknown)?;
             if !case.constants.contains_key(&unknown.name) {
@@ -113,9 +130,14 @@ impl Claim {
             scope.add_constant(name, &text.value).map_err(place(case, text))?;
         }
         for (name, array) in &case.data {
-            let node = scope
-                .add_data(name, &array.shape, array.values.clone())
-                .map_err(|error| case.fault(&array.at, error.message))?;
+            let population = case.population.as_ref().filter(|_| examples == Examples::One);
+            let added = match population.and_then(|population| population.place(name)) {
+                Some(place) => {
+                    scope.add_example(name, place.0, &place.1, population.map_or(0, |p| p.width()))
+                }
+                None => scope.add_data(name, &array.shape, array.values.clone()),
+            };
+            let node = added.map_err(|error| case.fault(&array.at, error.message))?;
             names.push((name.clone(), node));
         }
         let mut blocks: Vec<(String, Vec<usize>)> = Vec::new();
@@ -207,6 +229,7 @@ impl Claim {
             region,
             membership: Vec::new(),
             tolerance,
+            population: None,
         };
         claim.fix_points();
         for (input, set) in claim.region.free() {
@@ -249,6 +272,16 @@ impl Claim {
         roots.extend(&self.prerequisites);
         roots
     }
+}
+
+/// The model that the case names.
+fn model(case: &Case) -> Result<Option<Box<dyn Model>>, Box<Diagnostic>> {
+    let Some(spec) = &case.model else { return Ok(None) };
+    let built = models::build(&spec.value.kind, &spec.value.options).map_err(|error| {
+        let at = case.model_option(&error.path).unwrap_or_else(|| spec.at.clone());
+        case.fault(&at, error.message)
+    })?;
+    Ok(Some(built))
 }
 
 fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Box<Diagnostic>> {

@@ -34,8 +34,11 @@ pub(super) fn region(
             .elaborate_inequality(&text.value, context)
             .map_err(place(case, text))?;
         let difference = scope.graph.sub(left, right);
-        let depends = scope.graph.depends_on(Input::V);
-        constraint_speaks_of_v |= depends[difference.index()];
+        let depends = |input| scope.graph.depends_on(input)[difference.index()];
+        constraint_speaks_of_v |= depends(Input::V);
+        if depends(Input::Example) {
+            return Err(drawn_anew(case, text));
+        }
         constraints.push(difference);
     }
     let v = match &spec.v {
@@ -122,10 +125,21 @@ fn check_box(
     }
 }
 
+/// The fault of a region that depends on an array of the population.
+fn drawn_anew(case: &Case, text: &Text) -> Box<Diagnostic> {
+    let whole = 0..text.value.len();
+    let expected = Some("a region that is the same for every draw".to_owned());
+    let message = "the region depends on an array that is drawn anew";
+    Box::new(case.diagnose(text, whole, message, expected))
+}
+
 fn constant(case: &Case, scope: &mut Scope, text: &Text) -> Result<NodeId, Box<Diagnostic>> {
     let node = scope
         .elaborate(&text.value, Context::Data)
         .map_err(place(case, text))?;
+    if scope.graph.is_variable(node) {
+        return Err(drawn_anew(case, text));
+    }
     if scope.graph.shape(node).is_empty() {
         return Ok(node);
     }
@@ -262,6 +276,9 @@ fn tensor(
             let node = scope
                 .elaborate(&text.value, Context::Data)
                 .map_err(place(case, text))?;
+            if scope.graph.is_variable(node) {
+                return Err(drawn_anew(case, text));
+            }
             let shape = scope.graph.shape(node).to_vec();
             if !fits(&shape) {
                 let message = format!("this point has shape {shape:?}");

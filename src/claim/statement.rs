@@ -35,7 +35,11 @@ pub fn statement(case: &Case, claim: &Claim) -> Statement {
             (unicode.to_owned(), latex.to_owned())
         }
     };
-    let mut words = format!("For every w {}", side_words("w", &case.region.w));
+    let mut words = match &case.population {
+        Some(population) => format!("In expectation over {}, for every w ", population.words()),
+        None => "For every w ".to_owned(),
+    };
+    words.push_str(&side_words("w", &case.region.w));
     if claim.region.v.is_some() {
         match &case.region.v {
             Some(side) => words.push_str(&format!(" and v {}", side_words("v", side))),
@@ -56,6 +60,13 @@ pub fn statement(case: &Case, claim: &Claim) -> Statement {
     }
     words.push_str(&format!(": {formula}"));
     let mut latex = latex_formula;
+    if let Some(population) = &case.population {
+        let names: Vec<&str> = population.arrays.keys().map(String::as_str).collect();
+        latex = format!(
+            r"\text{{in expectation over }} {}:\quad {latex}",
+            latex_of_names(&names)
+        );
+    }
     for (index, (letter, value)) in meanings(case).into_iter().enumerate() {
         words.push_str(if index == 0 { ", where " } else { "; " });
         words.push_str(&format!("{letter} = {value}"));
@@ -155,6 +166,11 @@ fn point_words(name: &str, point: &TensorSpec) -> String {
         }
         TensorSpec::Array { .. } | TensorSpec::Blocks(_) => format!("the point of the case's region.{name}"),
     }
+}
+
+fn latex_of_names(names: &[&str]) -> String {
+    let each: Vec<String> = names.iter().map(|name| latex_of(name)).collect();
+    each.join(", ")
 }
 
 /// An expression or an inequality of the case in LaTeX; what does not parse stays as it is.

@@ -184,7 +184,26 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
     printer.verdict(certificate.verdict, &certificate.reason);
     let sampling = &certificate.evidence.sampling.uniform;
     let share = &sampling.violating_share;
-    if let Some(minimum) = &sampling.minimum {
+    if let Some(found) = &certificate.evidence.population {
+        let worst = &found.worst;
+        printer.note(&format!(
+            "  screened  {} uniform points and the search on the case's own draw chose {} of {} points",
+            sampling.count, found.screened, found.points
+        ));
+        printer.note(&format!(
+            "  tested    with {} draws of {} examples from seed {}: worst mean {:.6e}, in [{:.6e}, {:.6e}]; widest \
+             interval +-{:.3e}; all of them hold with confidence {}, where {}",
+            found.draws,
+            found.rows,
+            found.seed,
+            worst.mean,
+            worst.interval[0],
+            worst.interval[1],
+            found.resolution,
+            found.confidence,
+            found.assumption
+        ));
+    } else if let Some(minimum) = &sampling.minimum {
         printer.note(&format!(
             "  sampled   {} uniform points, smallest slack {:.6e}; with confidence {} the slack is below minus the \
              tolerance on at most {:.3e} of the region",
@@ -199,7 +218,8 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
             proof.settled, proof.rule, proof.boxes, proof.depth
         ));
     }
-    if let Some(search) = &certificate.evidence.search
+    if certificate.evidence.population.is_none()
+        && let Some(search) = &certificate.evidence.search
         && let Some(lowest) = search.lowest
     {
         printer.note(&format!(

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use super::output::Printer;
-use super::{CaseFile, load};
+use super::{CaseFile, engine_error, load};
 use crate::case::Case;
 use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::diagnostic::push_escaped;
 use crate::engine::points::{Draw, Points};
+use crate::engine::population::require_average;
 use crate::error::Error;
 use crate::graph::op::Input;
 use crate::graph::{NodeId, print};
@@ -27,6 +28,10 @@ impl Explain {
     /// Runs it.
     pub fn run(self, printer: &Printer) -> Result<u8, Error> {
         let (case, claim) = load(&self.file.case, &self.file.access)?;
+        if let Some(population) = &claim.population {
+            let points = Points::new(&claim, case.check.seed);
+            require_average(&claim, population, &points).map_err(|failure| engine_error(&case, failure))?;
+        }
         let text = explain(&case, &claim, self.latex);
         printer.result(&text).map(|()| 0)
     }
@@ -135,16 +140,38 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
                 format!(", and {}", directed.join(", "))
             }
         ));
-        line(&format!(
-            "  prove           branch and bound over boxes, at most {} of them",
-            case.check.max_boxes
-        ));
+        if case.population.is_none() {
+            line(&format!(
+                "  prove           branch and bound over boxes, at most {} of them",
+                case.check.max_boxes
+            ));
+        }
         line(&format!(
             "  search          projected descent and random moves from the {} worst points, and steps of tied coordinates",
             case.check.starts
         ));
     }
-    line("  confirm         a violation counts only where its interval enclosure is below 0 in the region");
+    match &case.population {
+        None => {
+            line(
+                "  confirm         a violation counts only where its interval enclosure is below 0 in the region",
+            );
+        }
+        Some(population) => {
+            line("  all of this on the case's own draw, to choose points; nothing is proved or refuted");
+            line(&format!(
+                "  expectations    {} fresh draws of {} examples: {} with confidence {} for all points together",
+                population.draws,
+                population.rows(),
+                if population.support().is_some() {
+                    "empirical Bernstein intervals, or t-intervals where the slack is not bounded,"
+                } else {
+                    "t-intervals"
+                },
+                case.check.confidence
+            ));
+        }
+    }
     out
 }
 

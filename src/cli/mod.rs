@@ -144,6 +144,14 @@ fn load(path: &Path, access: &Access) -> Result<(Case, Claim), Error> {
 fn engine_error(case: &Case, failure: Failure) -> Error {
     match failure {
         Failure::Run(message) => Error::Run(message),
+        Failure::NotAverage(message) => case
+            .fault(&case.claim.at, message)
+            .expected("an inequality between means over the examples")
+            .help(
+                "norms and squares of a gradient, or of a mean, are no expectations, and what a sample gives for them is \
+                 biased; state such a claim for a sample, without `population`",
+            )
+            .into(),
         Failure::Hopeless => {
             let place = case
                 .region

@@ -28,6 +28,13 @@ impl Tighten {
     /// Runs it; exit code 0 when a value is proved, 1 when both ends of the range are refuted, else 3.
     pub fn run(self, printer: &Printer) -> Result<u8, Error> {
         let case = load_case(&self.file.case, &self.file.access)?;
+        if let Some(population) = &case.population {
+            let fault = case.fault(
+                &population.at,
+                "no value of a constant is proved or refuted in expectation",
+            );
+            return Err(fault.expected("a case without `population`").into());
+        }
         let paths = match &self.output {
             None => None,
             Some(output) => {

@@ -4,6 +4,7 @@
 pub mod cross_check;
 pub mod enclose;
 pub mod points;
+pub mod population;
 pub mod prove;
 pub mod sample;
 pub mod search;
@@ -18,8 +19,9 @@ use crate::claim::Claim;
 use crate::eval::interval::Interval;
 use cross_check::CrossChecks;
 use points::Points;
+use population::Expectations;
 use prove::Proof;
-use sample::Sampling;
+use sample::{Candidate, Sampling};
 use search::{Search, Witness};
 
 /// What the engines are asked to do. Budgets count work, never time.
@@ -59,6 +61,8 @@ impl Options {
 pub enum Failure {
     /// the inequalities of the region leave too little to sample
     Hopeless,
+    /// the claim is about expectations, and its slack is no mean over the examples
+    NotAverage(String),
     /// Burn refused something
     Run(String),
 }
@@ -101,6 +105,10 @@ pub struct Evidence {
     pub search: Option<Search>,
     /// a confirmed violation
     pub witness: Option<Witness>,
+    /// the test of expectations, where the claim is about them; sampling and search then speak of the
+    /// case's own draw, and only choose the points of the test
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub population: Option<Expectations>,
 }
 
 /// Verdict, reason, evidence.
@@ -147,6 +155,9 @@ pub fn tolerance(claim: &Claim) -> f64 {
 /// When the region cannot be sampled or Burn fails.
 pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<Findings, Failure> {
     let points = Points::new(claim, options.seed);
+    if let Some(population) = &claim.population {
+        population::require_average(claim, population, &points)?;
+    }
     progress.stage("sampling", Some(options.samples));
     let started = std::time::Instant::now();
     let (sampling, mut candidates) =
@@ -160,10 +171,14 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
             .sum::<u64>();
 
     progress.stage("proof", None);
-    // a violation beyond doubt among the samples needs no search
-    let mut witness = search::confirm(claim, &candidates);
+    // a violation beyond doubt among the samples needs no search; a draw of a population refutes and proves
+    // nothing about its expectation
+    let rigorous = claim.population.is_none();
+    let confirm = |suspects: &[Candidate]| rigorous.then(|| search::confirm(claim, suspects)).flatten();
+    let mut witness = confirm(&candidates);
     let mut proof = None;
-    if witness.is_none()
+    if rigorous
+        && witness.is_none()
         && let Some((record, suspects)) = prove::prove(claim, &points, options)
     {
         proof = Some(record);
@@ -172,12 +187,25 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
     let proved = proof.as_ref().is_some_and(Proof::complete);
 
     progress.stage("search", None);
-    let mut search_record = None;
+    let (mut search_record, mut searched) = (None, Vec::new());
     if witness.is_none() && !points.free().is_empty() && !proved {
         let (record, suspects) = search::search(claim, &points, &candidates);
-        witness = search::confirm(claim, &suspects);
+        witness = confirm(&suspects);
         search_record = Some(record);
+        searched = suspects;
     }
+
+    let population = match &claim.population {
+        Some(population) => Some(population::test(
+            claim,
+            population,
+            &points,
+            options,
+            [&candidates, &searched],
+            progress,
+        )?),
+        None => None,
+    };
 
     progress.stage("cross-checks", None);
     let cross_checks = cross_check::cross_check(claim, points, options)?;
@@ -186,6 +214,7 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
         proof,
         search: search_record,
         witness,
+        population,
     };
     let (verdict, reason) = decide(&evidence, options);
     Ok(Findings {
@@ -203,6 +232,9 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
 /// A witness refutes. A bound proves. Both at once are possible only when the violation is smaller
 /// than the tolerance: then the exact claim is false, and that is what is said.
 pub fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
+    if let Some(expectations) = &evidence.population {
+        return population::decide(expectations, evidence.sampling.undefined(), options);
+    }
     if let Some(witness) = &evidence.witness {
         let reason = format!(
             "at the witness the slack lies in [{:e}, {:e}], wholly below 0",
@@ -216,12 +248,7 @@ pub fn decide(evidence: &Evidence, options: &Options) -> (Verdict, String) {
         return (Verdict::Proved, proof.sentence(options.tolerance));
     }
     let sampling = &evidence.sampling;
-    let undefined = sampling.uniform.undefined
-        + sampling
-            .directed
-            .iter()
-            .map(|directed| directed.undefined)
-            .sum::<u64>();
+    let undefined = sampling.undefined();
     if undefined > 0 {
         let reason = format!(
             "at {undefined} sampled points the slack is not a number: either the claim is not defined there \

@@ -49,7 +49,7 @@ impl Point {
     pub fn side(&self, input: Input) -> &[f64] {
         match input {
             Input::V => &self.v,
-            Input::W | Input::Gradient(_) => &self.w,
+            Input::W | Input::Gradient(_) | Input::Example => &self.w,
         }
     }
 
@@ -57,7 +57,7 @@ impl Point {
     pub fn side_mut(&mut self, input: Input) -> &mut Vec<f64> {
         match input {
             Input::V => &mut self.v,
-            Input::W | Input::Gradient(_) => &mut self.w,
+            Input::W | Input::Gradient(_) | Input::Example => &mut self.w,
         }
     }
 }

@@ -44,6 +44,14 @@ pub struct Sampling {
     pub directed: Vec<Directed>,
 }
 
+impl Sampling {
+    /// Points where the slack came out as NaN.
+    pub fn undefined(&self) -> u64 {
+        let directed = self.directed.iter().map(|directed| directed.undefined);
+        self.uniform.undefined + directed.sum::<u64>()
+    }
+}
+
 /// Statistics of the uniform sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,7 +1,7 @@
 //! Statistics of sampled slacks.
 
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{Beta, ContinuousCDF};
+use statrs::distribution::{Beta, ContinuousCDF, StudentsT};
 
 /// Clopper-Pearson upper confidence bound on a share, after `hits` in `count` independent draws:
 /// the `confidence` quantile of Beta(hits + 1, count - hits), one-sided (Clopper, Pearson 1934). For
@@ -17,6 +17,22 @@ pub fn clopper_pearson_upper(hits: u64, count: u64, confidence: f64) -> f64 {
         Ok(beta) => beta.inverse_cdf(confidence),
         Err(_) => 1.0,
     }
+}
+
+/// Quantile of Student's t distribution; infinite without a degree of freedom.
+pub fn student_quantile(share: f64, freedom: u64) -> f64 {
+    match StudentsT::new(0.0, 1.0, freedom as f64) {
+        Ok(student) => student.inverse_cdf(share),
+        Err(_) => f64::INFINITY,
+    }
+}
+
+/// How far the mean of `count` independent numbers from an interval of this `width` may lie from their
+/// expectation, on one side, but for an event of probability `risk` (Maurer, Pontil 2009, theorem 4):
+/// `sqrt(2 V l / n) + 7 width l / (3 (n - 1))` with `l = log(2/risk)` and the unbiased variance `V`.
+pub fn empirical_bernstein(variance: f64, width: f64, count: u64, risk: f64) -> f64 {
+    let log = libm::log(2.0 / risk);
+    libm::sqrt(2.0 * variance * log / count as f64) + 7.0 * width * log / (3.0 * (count - 1) as f64)
 }
 
 /// A quantile of the sample.
@@ -95,6 +111,31 @@ mod tests {
         // hits = count - 1 = 1 of 2: P(X <= 1) = 1 - u^2 = 0.05, u = sqrt(0.95)
         assert!((clopper_pearson_upper(1, 2, 0.95) - 0.95f64.sqrt()).abs() < 1e-8);
         assert_eq!(clopper_pearson_upper(3, 3, 0.95), 1.0);
+    }
+
+    #[test]
+    fn quantiles_of_student_match_tables() {
+        // by mpmath, from the incomplete beta function
+        for (share, freedom, quantile) in [
+            (0.975, 1, 12.706204736174694),
+            (0.975, 10, 2.2281388519862735),
+            (0.99, 199, 2.345232231121021),
+            (1.0 - 0.01 / 128.0, 199, 3.854834105920852),
+        ] {
+            let found = student_quantile(share, freedom);
+            assert!(
+                (found - quantile).abs() < 1e-7 * quantile,
+                "{share} {freedom}: {found}"
+            );
+        }
+        assert_eq!(student_quantile(0.5, 0), f64::INFINITY);
+    }
+
+    #[test]
+    fn empirical_bernstein_is_the_formula() {
+        // variance 1/4, width 1, n = 101, risk 2/e: sqrt(2/4/101) + 7/300
+        let half = empirical_bernstein(0.25, 1.0, 101, 2.0 / std::f64::consts::E);
+        assert!((half - (0.070359754473 + 0.023333333333)).abs() < 1e-11, "{half}");
     }
 
     #[test]

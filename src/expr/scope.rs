@@ -151,6 +151,24 @@ impl Scope {
         Ok(root)
     }
 
+    /// Adds an array that stands for one example of a population: the numbers from `offset` on of the
+    /// `width` numbers of [`Input::Example`]. Errors are about the whole array.
+    pub fn add_example(
+        &mut self,
+        name: &str,
+        offset: usize,
+        shape: &[usize],
+        width: usize,
+    ) -> Result<NodeId, ExprError> {
+        self.check_new(name, 0)?;
+        check_shape(shape).map_err(|message| ExprError::new(0..0, message))?;
+        let example = self.graph.input(Input::Example, width);
+        let own = self.graph.slice(example, 0, offset, 1, size(shape));
+        let root = self.graph.reshape(own, shape);
+        self.bindings.insert(name.to_owned(), Binding::Data(root));
+        Ok(root)
+    }
+
     /// Adds a block of parameters after those before it. Errors are about the whole block.
     ///
     /// # Panics

@@ -110,6 +110,8 @@ pub enum Input {
     /// a gradient that an outside engine (Burn's autodiff) supplies, shape `[p]`; the number is the
     /// position in the list of requested gradients
     Gradient(u32),
+    /// the numbers of one example of a population, flat
+    Example,
 }
 
 /// One operation of the graph.

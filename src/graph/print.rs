@@ -190,6 +190,7 @@ fn compose(graph: &Graph, id: NodeId, args: Vec<Part>, style: Style) -> Part {
         Op::Input(Input::V) => part("v".to_owned(), Level::Atom),
         Op::Input(Input::Gradient(number)) if latex => part(format!(r"\nabla_{{{number}}}"), Level::Atom),
         Op::Input(Input::Gradient(number)) => part(format!("∇{number}"), Level::Atom),
+        Op::Input(Input::Example) => part("z".to_owned(), Level::Atom),
         Op::Pi => part(if latex { r"\pi" } else { "π" }.to_owned(), Level::Atom),
         Op::Constant(position) => match graph.constant(*position) {
             Constant::Rational(value) => rational(value, style),

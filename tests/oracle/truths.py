@@ -651,6 +651,9 @@ if __name__ == "__main__":
     names = sys.argv[1:] or sorted(path.stem for path in CASES.glob("*.json"))
     wrong = 0
     for name in names:
+        case = json.loads((CASES / f"{name}.json").read_text())
+        if "population" in case:  # expectations, held against their closed forms in tests/population.rs
+            continue
         truth = TRUTHS[name] == "true"
         count, share, worst, least = examine(name)
         agrees = (worst[1] >= -1e-12) == truth

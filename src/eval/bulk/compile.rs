@@ -175,8 +175,8 @@ impl Program {
             ]
         };
         Ok(match &node.op {
-            Op::Input(Input::Gradient(_)) => {
-                return Err("the bulk evaluator takes no gradients from outside".to_owned());
+            Op::Input(Input::Gradient(_) | Input::Example) => {
+                return Err("the bulk evaluator takes the points w and v alone".to_owned());
             }
             Op::Input(input @ (Input::W | Input::V)) => self.add(Work::Input(*input), count),
             Op::Constant(_) | Op::Pi => return Err("a constant that depends on an input".to_owned()),
