@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Certificate, Tool};
 use crate::engine::Verdict;
-use crate::engine::prove::convexity::{CONVEXITY, HESSIAN};
+use crate::engine::prove::convexity::CONVEXITY;
 use crate::error::Error;
 
 /// Names the format in every summary.
@@ -173,6 +173,9 @@ impl Summary {
 pub fn method(certificate: &Certificate) -> String {
     let evidence = &certificate.evidence;
     let samples = evidence.sampling.uniform.count;
+    if let Some(found) = &evidence.population {
+        return format!("{}, {} points", counted(found.draws, "draw", "draws"), found.points);
+    }
     match (certificate.verdict, &evidence.proof, &evidence.search) {
         (Verdict::Proved, Some(proof), _) if proof.rule == CONVEXITY => proof.rule.clone(),
         (Verdict::Proved, Some(proof), _) => {
@@ -194,16 +197,28 @@ fn counted(count: u64, one: &str, many: &str) -> String {
 /// digits, rounded so that it says no more.
 pub fn bound(certificate: &Certificate) -> String {
     let evidence = &certificate.evidence;
+    if let Some(found) = &evidence.population {
+        let [low, high] = found.worst.interval;
+        let (low, high) = (rounded_down(low), rounded_up(high));
+        return format!("mean in [{low}, {high}] ({})", found.confidence);
+    }
     match (certificate.verdict, &evidence.proof, &evidence.witness) {
-        (Verdict::Proved, Some(proof), _) if [CONVEXITY, HESSIAN].contains(&proof.rule.as_str()) => {
-            "slack >= 0".to_owned()
-        }
+        (Verdict::Proved, Some(proof), _) if proof.rule == CONVEXITY => "slack >= 0".to_owned(),
         (Verdict::Proved, ..) => format!("slack >= -{}", certificate.statement.tolerance),
         (Verdict::Refuted, _, Some(witness)) => format!("slack <= {}", rounded_up(witness.slack[1])),
         _ => {
             let share = &evidence.sampling.uniform.violating_share;
             format!("share <= {} ({})", rounded_up(share.at_most), share.confidence)
         }
+    }
+}
+
+/// Three digits of a number, rounded down.
+fn rounded_down(x: f64) -> String {
+    let mirrored = rounded_up(-x);
+    match mirrored.strip_prefix('-') {
+        Some(size) => size.to_owned(),
+        None => format!("-{mirrored}"),
     }
 }
 
