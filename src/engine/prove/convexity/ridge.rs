@@ -23,8 +23,9 @@ use crate::symbolic::Symbolic;
 const MAX_DIMENSION: usize = 64;
 /// Parts of a range over which a second derivative is bounded, at most.
 const PARTS: usize = 64;
-/// A bound that is no further below a value, relative to it, is as good as needed.
-const PRECISION: f64 = 1e-13;
+/// How far below a value, relative to it, a bound may stay: first this, and then, where that was not enough,
+/// the next.
+const PRECISIONS: [f64; 2] = [1e-8, 1e-13];
 
 /// Whether every function of the question, with the allowance, is convex on the box for this reason.
 pub fn are_convex<A: RigorousArithmetic + Clone>(claim: &Claim, question: &Question, arithmetic: A) -> bool {
@@ -86,22 +87,28 @@ fn is_convex<A: RigorousArithmetic + Clone>(
     if operations * PARTS as u64 > MAX_WORK {
         return None;
     }
-    let zero = arithmetic.float(0.0);
-    let mut rows: Vec<Vec<A::Value>> = (1..=dimension).map(|length| vec![zero.clone(); length]).collect();
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[i] = arithmetic.rational(&question.allowance);
-    }
-    for (direction, mut second) in ridges {
-        let least = arithmetic.float(second.least()?);
+    let positive = |precision: &f64| {
+        let least = ridges.iter_mut().map(|(_, second)| second.least(*precision));
+        let least: Option<Vec<f64>> = least.collect();
+        let Some(least) = least else { return false };
+        let zero = arithmetic.float(0.0);
+        let mut rows: Vec<Vec<A::Value>> = (1..=dimension).map(|length| vec![zero.clone(); length]).collect();
         for (i, row) in rows.iter_mut().enumerate() {
-            let scaled = arithmetic.binary(Binary::Mul, &least, &direction[i]);
-            for (entry, other) in row.iter_mut().zip(&direction) {
-                let share = arithmetic.binary(Binary::Mul, &scaled, other);
-                *entry = arithmetic.binary(Binary::Add, entry, &share);
+            row[i] = arithmetic.rational(&question.allowance);
+        }
+        for ((direction, _), least) in ridges.iter().zip(least) {
+            let least = arithmetic.float(least);
+            for (i, row) in rows.iter_mut().enumerate() {
+                let scaled = arithmetic.binary(Binary::Mul, &least, &direction[i]);
+                for (entry, other) in row.iter_mut().zip(direction) {
+                    let share = arithmetic.binary(Binary::Mul, &scaled, other);
+                    *entry = arithmetic.binary(Binary::Add, entry, &share);
+                }
             }
         }
-    }
-    eliminate(rows, &mut arithmetic).then_some(())
+        eliminate(rows, &mut arithmetic)
+    };
+    PRECISIONS.iter().any(positive).then_some(())
 }
 
 /// The second derivative of a function of one variable over a range.
@@ -139,7 +146,7 @@ impl<A: RigorousArithmetic + Clone> Second<A> {
 
     /// A lower bound over the range, by best-first search with a fixed number of parts; `None` where function and
     /// derivatives are not defined and without jumps all over it, or where there is no bound.
-    fn least(&mut self) -> Option<f64> {
+    fn least(&mut self, precision: f64) -> Option<f64> {
         let [lo, hi] = self.range;
         if !(lo.is_finite() && hi.is_finite()) {
             return None;
@@ -155,16 +162,18 @@ impl<A: RigorousArithmetic + Clone> Second<A> {
         let mut parts: Vec<(f64, [f64; 2])> = Vec::new();
         let mut new = vec![[lo, hi]];
         loop {
-            for range in new.drain(..) {
-                let (bound, ..) = self.bounds.best(&vec![range], f64::INFINITY);
-                reached = reached.min(self.bounds.central(&vec![range]));
+            for range in &new {
+                reached = reached.min(self.bounds.central(&vec![*range]));
+            }
+            for range in new {
+                let (bound, ..) = self.bounds.best(&vec![range], reached);
                 parts.push((bound, range));
             }
             let (place, &(least, [lo, hi])) = parts
                 .iter()
                 .enumerate()
                 .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-            let near = least >= reached - PRECISION * reached.abs();
+            let near = least >= reached - precision * reached.abs();
             let cut = middle(lo, hi).filter(|_| !near && parts.len() < PARTS);
             let Some(cut) = cut else {
                 return least.is_finite().then_some(least);
@@ -186,7 +195,7 @@ mod tests {
         let input = graph.input(Input::W, 1);
         let t = graph.reshape(input, &[]);
         let function = make(&mut graph, t);
-        Second::new(graph, function, range, IntervalArithmetic::new()).least()
+        Second::new(graph, function, range, IntervalArithmetic::new()).least(PRECISIONS[1])
     }
 
     /// `-softplus` bends by `-s (1 - s) >= -1/4`, reached at 0; `sin` by `-sin >= -1`, reached at `pi/2`.
