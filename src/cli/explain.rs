@@ -8,6 +8,7 @@ use crate::case::Case;
 use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::diagnostic::push_escaped;
+use crate::engine::constants::{Wanted, propose};
 use crate::engine::points::{Draw, Points};
 use crate::error::Error;
 use crate::graph::op::Input;
@@ -21,13 +22,19 @@ pub struct Explain {
     /// Print the formulas in LaTeX
     #[arg(long)]
     latex: bool,
+    /// Also bound the gradient, its Lipschitz constant and the least value over the region, with proof
+    #[arg(long)]
+    constants: bool,
 }
 
 impl Explain {
     /// Runs it.
     pub fn run(self, printer: &Printer) -> Result<u8, Error> {
         let (case, claim) = load(&self.file.case, &self.file.access)?;
-        let text = explain(&case, &claim, self.latex);
+        let mut text = explain(&case, &claim, self.latex);
+        if self.constants {
+            text.push_str(&constants(&case)?);
+        }
         printer.result(&text).map(|()| 0)
     }
 }
@@ -146,6 +153,22 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
     }
     line("  confirm         a violation counts only where its interval enclosure is below 0 in the region");
     out
+}
+
+/// The constants that theorems need, as far as the prover settles them.
+fn constants(case: &Case) -> Result<String, Error> {
+    let mut out = "\nconstants over the region of w\n".to_owned();
+    for (wanted, meaning) in [
+        (Wanted::Lipschitz, "‖∇f‖ ≤ "),
+        (Wanted::Smooth, "‖∇f(w) − ∇f(v)‖ ≤ ‖w − v‖ · "),
+        (Wanted::ProxySmooth, "‖∇f‖² ≤ g · "),
+        (Wanted::Least, "f ≥ "),
+    ] {
+        let found = propose(case, wanted)?;
+        let value = found.map_or("(none proved)".to_owned(), |proposal| proposal.value);
+        out.push_str(&format!("  {meaning}{value}\n"));
+    }
+    Ok(out)
 }
 
 /// Continuation lines under their first line.
