@@ -55,6 +55,16 @@ fn polyaks_function() {
     assert!((-0.2..=0.0).contains(&least), "{least}");
 }
 
+/// `f'^2/f` is largest in the limit at the minimiser, where it is `2 f''(0) = 16`: no box round it is settled with tolerance 0, so
+/// that the case's own tolerance is taken.
+#[test]
+fn a_ratio_at_its_pole() {
+    let case = case(1, "sum(x^2 + 3*sin(x)^2)", r#"{"w": {"box": [-4, 4]}}"#);
+    close(&case, Wanted::ProxySmooth, 16.0, 1.02);
+    let proposal = propose(&case, Wanted::ProxySmooth).unwrap().unwrap();
+    assert_eq!(proposal.case.check.tolerance.value, "1e-9");
+}
+
 /// `x^4` on `[-1, 1]`: `|f'| <= 4`, `|f''| <= 12`, and `f'^2 = 16 x^6 <= 16 f`.
 #[test]
 fn the_fourth_power() {

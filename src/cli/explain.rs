@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::diagnostic::push_escaped;
-use crate::engine::constants::{Wanted, propose};
+use crate::engine::constants::{Proposal, Wanted, propose};
 use crate::engine::points::{Draw, Points};
 use crate::error::Error;
 use crate::graph::op::Input;
@@ -165,7 +165,15 @@ fn constants(case: &Case) -> Result<String, Error> {
         (Wanted::Least, "f ≥ "),
     ] {
         let found = propose(case, wanted)?;
-        let value = found.map_or("(none proved)".to_owned(), |proposal| proposal.value);
+        let value = found.map_or("(none proved)".to_owned(), |Proposal { value, case }| match case
+            .check
+            .tolerance
+            .value
+            .as_str()
+        {
+            "0" => value,
+            tolerance => format!("{value}, up to the tolerance of {tolerance}"),
+        });
         out.push_str(&format!("  {meaning}{value}\n"));
     }
     Ok(out)

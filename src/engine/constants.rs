@@ -7,6 +7,8 @@
 //! proposed is the claim that an ordinary `certify` proves, with a certificate that can be replayed; nothing rests
 //! on how the value was found. Everything is a pure function of the case.
 
+use std::iter;
+
 use dashu_ratio::RBig;
 use indexmap::IndexMap;
 
@@ -30,12 +32,14 @@ const BOXES: u64 = 20_000;
 const POINTS: u64 = 256;
 /// Points from which it climbs.
 const CLIMBS: usize = 4;
-/// How often the step of a climb is halved.
+/// How often the step of a climb is halved, from a quarter of the width of the region.
 const HALVINGS: u32 = 24;
 /// Most parameters for climbs, and for Hessians.
 const MAX_DIMENSION: usize = 64;
+/// Most passes through the coordinates with one step.
+const PASSES: u32 = 8;
 /// Steps of the power iteration for the largest eigenvalue of a Hessian.
-const ITERATIONS: usize = 40;
+const ITERATIONS: usize = 20;
 /// Significant digits of a proposed value.
 const DIGITS: i32 = 4;
 /// Factors of the guess that are tried first.
@@ -63,7 +67,8 @@ pub enum Wanted {
 pub struct Proposal {
     /// an exact decimal of at most four significant digits
     pub value: String,
-    /// the case whose claim is that the value is such a constant, with tolerance 0
+    /// the case whose claim is that the value is such a constant: with tolerance 0 where that is settled for some
+    /// value, otherwise with the tolerance of the original
     pub case: Case,
 }
 
@@ -128,25 +133,32 @@ pub fn propose(case: &Case, wanted: Wanted) -> Result<Option<Proposal>> {
     let Some(guess) = greatest(&claim, case.check.seed, &mut quantity) else {
         return Ok(None);
     };
-    let bound = quantity.bound(&claim);
-    let mut tried = String::new();
-    for value in ladder(guess, bound) {
-        // the lower bound of f is the upper bound of -f
-        let value = match wanted {
-            Wanted::Least => rounded(value).map(|value| -value),
-            _ => rounded(value),
-        };
-        let Some(value) = value.as_ref().map(written).filter(|value| *value != tried) else {
-            continue;
-        };
-        let Some(mut case) = derived(case, wanted, &value) else {
-            return Ok(None);
-        };
-        case.check.tolerance.value = "0".to_owned();
-        if settles(&case, wanted)? {
-            return Ok(Some(Proposal { value, case }));
+    let ladder = ladder(guess, quantity.bound(&claim));
+    let own = Some(case.check.tolerance.value.trim()).filter(|own| *own != "0");
+    for tolerance in iter::once("0").chain(own) {
+        let mut tried = String::new();
+        for &value in &ladder {
+            // the lower bound of f is the upper bound of -f
+            let value = match wanted {
+                Wanted::Least => rounded(value).map(|value| -value),
+                _ => rounded(value),
+            };
+            let Some(value) = value.as_ref().map(written).filter(|value| *value != tried) else {
+                continue;
+            };
+            let Some(mut case) = derived(case, wanted, &value) else {
+                return Ok(None);
+            };
+            tolerance.clone_into(&mut case.check.tolerance.value);
+            if settles(&case, wanted)? {
+                return Ok(Some(Proposal { value, case }));
+            }
+            tried = value;
         }
-        tried = value;
+        // a tolerance does not help the rules for that
+        if wanted == Wanted::Smooth {
+            break;
+        }
     }
     Ok(None)
 }
@@ -273,11 +285,8 @@ impl Quantity {
 /// The greatest value found over the region, by points and by climbing from the best of them, a coordinate at a time.
 fn greatest(claim: &Claim, seed: u64, quantity: &mut Quantity) -> Option<f64> {
     let mut points = Points::new(claim, seed);
-    let (input, set) = points
-        .free()
-        .iter()
-        .find(|(input, _)| *input == Input::W)?
-        .clone();
+    let free = points.free().iter();
+    let (_, set) = free.clone().find(|(input, _)| *input == Input::W)?.clone();
     let mut found: Vec<(f64, Point)> = Vec::new();
     for draw in [Draw::Uniform, Draw::Boundary] {
         if !points.offers(draw) {
@@ -292,30 +301,45 @@ fn greatest(claim: &Claim, seed: u64, quantity: &mut Quantity) -> Option<f64> {
             }
         }
     }
+    let hull = root_box(claim, IntervalArithmetic::new())?;
+    let hull = &hull[..quantity.dimension];
+    let mut middle = found.first()?.1.clone();
+    middle.w = hull.iter().map(|range| range.midpoint()).collect();
+    let value = quantity.at(&middle.w);
+    if value.is_finite() && points.satisfies(&middle) {
+        found.push((value, middle));
+    }
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     found.truncate(CLIMBS);
-    let hull = root_box(claim, IntervalArithmetic::new())?;
-    if quantity.dimension <= MAX_DIMENSION {
-        for (value, point) in &mut found {
-            let mut share = 0.25;
-            for _ in 0..HALVINGS {
-                for coordinate in 0..quantity.dimension {
-                    for sign in [-1.0, 1.0] {
-                        let mut next = point.clone();
-                        let side = next.side_mut(input);
-                        side[coordinate] += sign * share * hull[coordinate].width();
-                        set.project(side);
-                        let reached = quantity.at(&next.w);
-                        if reached.is_finite() && reached > *value && points.satisfies(&next) {
-                            (*value, *point) = (reached, next);
-                        }
+    if quantity.dimension > MAX_DIMENSION {
+        return found.first().map(|(value, _)| *value);
+    }
+    let mut best = f64::NEG_INFINITY;
+    for (mut value, mut point) in found {
+        let (mut share, mut passes) = (0.25, 0);
+        let mut halvings = 0;
+        while halvings < HALVINGS {
+            let before = value;
+            for (coordinate, range) in hull.iter().enumerate() {
+                for step in [-share, share] {
+                    let mut next = point.clone();
+                    next.w[coordinate] += step * range.width();
+                    set.project(&mut next.w);
+                    let reached = quantity.at(&next.w);
+                    if reached.is_finite() && reached > value && points.satisfies(&next) {
+                        (value, point) = (reached, next);
                     }
                 }
-                share *= 0.5;
+            }
+            passes += 1;
+            if value == before || passes == PASSES {
+                (share, passes) = (0.5 * share, 0);
+                halvings += 1;
             }
         }
+        best = f64::max(best, value);
     }
-    found.into_iter().map(|(value, _)| value).reduce(f64::max)
+    Some(best)
 }
 
 /// The values to try, the sharpest first, between one that is reached and one that is a bound.

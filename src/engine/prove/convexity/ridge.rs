@@ -21,11 +21,11 @@ use crate::symbolic::Symbolic;
 
 /// Most parameters.
 const MAX_DIMENSION: usize = 64;
-/// Parts of a range over which a second derivative is bounded, at most.
-const PARTS: usize = 64;
-/// How far below a value, relative to it, a bound may stay: first this, and then, where that was not enough,
-/// the next.
-const PRECISIONS: [f64; 2] = [1e-8, 1e-13];
+/// Pieces of a range over which a second derivative is bounded, at most.
+const PIECES: usize = 64;
+/// How far below a value, relative to it, a bound may stay: first this, and then, where that was not enough and
+/// the next one may be, that.
+const PRECISIONS: [f64; 3] = [1e-3, 1e-8, 1e-13];
 
 /// Whether every function of the question, with the allowance, is convex on the box for this reason.
 pub fn are_convex<A: RigorousArithmetic + Clone>(claim: &Claim, question: &Question, arithmetic: A) -> bool {
@@ -84,31 +84,45 @@ fn is_convex<A: RigorousArithmetic + Clone>(
         operations += second.operations();
         ridges.push((direction, second));
     }
-    if operations * PARTS as u64 > MAX_WORK {
+    if operations * PIECES as u64 > MAX_WORK {
         return None;
     }
-    let positive = |precision: &f64| {
-        let least = ridges.iter_mut().map(|(_, second)| second.least(*precision));
-        let least: Option<Vec<f64>> = least.collect();
-        let Some(least) = least else { return false };
+    let allowance = arithmetic.rational(&question.allowance);
+    for precision in PRECISIONS {
         let zero = arithmetic.float(0.0);
         let mut rows: Vec<Vec<A::Value>> = (1..=dimension).map(|length| vec![zero.clone(); length]).collect();
-        for (i, row) in rows.iter_mut().enumerate() {
-            row[i] = arithmetic.rational(&question.allowance);
-        }
-        for ((direction, _), least) in ridges.iter().zip(least) {
+        // what sharper bounds could add to every eigenvalue
+        let mut hope = allowance.clone();
+        for (direction, second) in &mut ridges {
+            let least = second.least(precision)?;
+            let square = arithmetic.dot(direction.iter().zip(&*direction));
+            let gap = arithmetic.float(2.0 * precision * least.abs());
+            let gap = arithmetic.binary(Binary::Mul, &gap, &square);
+            hope = arithmetic.binary(Binary::Add, &hope, &gap);
             let least = arithmetic.float(least);
             for (i, row) in rows.iter_mut().enumerate() {
                 let scaled = arithmetic.binary(Binary::Mul, &least, &direction[i]);
-                for (entry, other) in row.iter_mut().zip(direction) {
+                for (entry, other) in row.iter_mut().zip(&*direction) {
                     let share = arithmetic.binary(Binary::Mul, &scaled, other);
                     *entry = arithmetic.binary(Binary::Add, entry, &share);
                 }
             }
         }
-        eliminate(rows, &mut arithmetic)
-    };
-    PRECISIONS.iter().any(positive).then_some(())
+        let mut raised = |by: &A::Value| {
+            let mut rows = rows.clone();
+            for (i, row) in rows.iter_mut().enumerate() {
+                row[i] = arithmetic.binary(Binary::Add, &row[i], by);
+            }
+            eliminate(rows, &mut arithmetic)
+        };
+        if raised(&allowance) {
+            return Some(());
+        }
+        if !raised(&hope) {
+            return None;
+        }
+    }
+    None
 }
 
 /// The second derivative of a function of one variable over a range.
@@ -117,6 +131,10 @@ struct Second<A: RigorousArithmetic> {
     derivatives: Evaluator<A>,
     bounds: Smooth<A>,
     range: [f64; 2],
+    /// lower bounds over pieces of the range, which cover it; empty before the first bound
+    pieces: Vec<(f64, [f64; 2])>,
+    /// an upper bound of the least value
+    reached: f64,
 }
 
 impl<A: RigorousArithmetic + Clone> Second<A> {
@@ -137,6 +155,8 @@ impl<A: RigorousArithmetic + Clone> Second<A> {
             derivatives: evaluator,
             bounds: Smooth::new(&piece, arithmetic),
             range: [lo, hi],
+            pieces: Vec::new(),
+            reached: f64::INFINITY,
         }
     }
 
@@ -144,42 +164,48 @@ impl<A: RigorousArithmetic + Clone> Second<A> {
         self.derivatives.operations() + self.bounds.operations()
     }
 
-    /// A lower bound over the range, by best-first search with a fixed number of parts; `None` where function and
-    /// derivatives are not defined and without jumps all over it, or where there is no bound.
+    /// A lower bound over the range, by best-first search with a limited number of pieces; `None` where function and
+    /// derivatives are not defined and without jumps all over it, or where there is no bound. A sharper one goes on
+    /// where the one before ended.
     fn least(&mut self, precision: f64) -> Option<f64> {
+        if self.pieces.is_empty() {
+            if !self.is_smooth() {
+                return None;
+            }
+            self.examine([self.range].to_vec());
+        }
+        loop {
+            let lowest = self.pieces.iter().enumerate();
+            let (place, &(least, [lo, hi])) = lowest.min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
+            let near = least >= self.reached - precision * self.reached.abs();
+            let cut = middle(lo, hi).filter(|_| !near && self.pieces.len() < PIECES);
+            let Some(cut) = cut else {
+                return least.is_finite().then_some(least);
+            };
+            self.pieces.swap_remove(place);
+            self.examine([[lo, cut], [cut, hi]].to_vec());
+        }
+    }
+
+    fn is_smooth(&mut self) -> bool {
         let [lo, hi] = self.range;
         if !(lo.is_finite() && hi.is_finite()) {
-            return None;
+            return false;
         }
         let arithmetic = self.derivatives.arithmetic();
         let (from, to) = (arithmetic.float(lo), arithmetic.float(hi));
         let whole = [arithmetic.hull(&from, &to)];
         let flags = self.derivatives.run(&[(Input::W, &whole)]);
-        if !(flags.defined && flags.continuous) {
-            return None;
+        flags.defined && flags.continuous
+    }
+
+    fn examine(&mut self, ranges: Vec<[f64; 2]>) {
+        for range in &ranges {
+            self.reached = self.reached.min(self.bounds.central(&vec![*range]));
         }
-        let mut reached = f64::INFINITY;
-        let mut parts: Vec<(f64, [f64; 2])> = Vec::new();
-        let mut new = vec![[lo, hi]];
-        loop {
-            for range in &new {
-                reached = reached.min(self.bounds.central(&vec![*range]));
-            }
-            for range in new {
-                let (bound, ..) = self.bounds.best(&vec![range], reached);
-                parts.push((bound, range));
-            }
-            let (place, &(least, [lo, hi])) = parts
-                .iter()
-                .enumerate()
-                .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0))?;
-            let near = least >= reached - precision * reached.abs();
-            let cut = middle(lo, hi).filter(|_| !near && parts.len() < PARTS);
-            let Some(cut) = cut else {
-                return least.is_finite().then_some(least);
-            };
-            parts.swap_remove(place);
-            new = vec![[lo, cut], [cut, hi]];
+        for range in ranges {
+            let (bound, ..) = self.bounds.best(&vec![range], self.reached);
+            self.pieces.push((bound, range));
         }
     }
 }
@@ -195,7 +221,7 @@ mod tests {
         let input = graph.input(Input::W, 1);
         let t = graph.reshape(input, &[]);
         let function = make(&mut graph, t);
-        Second::new(graph, function, range, IntervalArithmetic::new()).least(PRECISIONS[1])
+        Second::new(graph, function, range, IntervalArithmetic::new()).least(1e-13)
     }
 
     /// `-softplus` bends by `-s (1 - s) >= -1/4`, reached at 0; `sin` by `-sin >= -1`, reached at `pi/2`.
