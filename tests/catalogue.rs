@@ -266,6 +266,7 @@ fn no_false_claim_follows_from_convexity() {
         assert!(convexity::prove(&claim, &options).is_none(), "{name}");
         assert!(replay_convexity(&claim).is_err(), "{name}");
         assert!(replay_hessian(&claim, "h").is_err(), "{name}");
+        assert!(replay_hessian(&claim, "r").is_err(), "{name}");
     });
 }
 

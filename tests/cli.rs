@@ -41,7 +41,7 @@ fn case(claim: &str) -> String {
     )
 }
 
-// convexity in words that no rule of proof knows
+// convexity in words
 const CONVEX: &str = r#"{"inequality": "dot(grad(f)(w), w - v) >= f(w) - f(v)"}"#;
 const PROVED: &str = r#"{"convex": {"f": "f"}}"#;
 const FALSE: &str = r#"{"inequality": "f(w) >= 1/100"}"#;
@@ -281,6 +281,19 @@ fn explain_shows_the_claim() {
             insta::assert_snapshot!(name, text(&output.stdout));
         });
     }
+}
+
+/// `x^2` on `[-1, 1]`: `|f'| <= 2`, `f'' = 2`, `f'^2 = 4 f`, `f >= 0`.
+#[test]
+fn explain_shows_constants() {
+    let project = Project::new();
+    project.write("case.json", &case(PROVED));
+    let output = project.run(&["explain", "case.json", "--constants"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    let (_, constants) = shown.split_once("constants over the region of w\n").unwrap();
+    let expected = "  ‖∇f‖ ≤ 2\n  ‖∇f(w) − ∇f(v)‖ ≤ ‖w − v‖ · 2\n  ‖∇f‖² ≤ g · 4\n  f ≥ 0\n";
+    assert_eq!(constants, expected);
 }
 
 /// A case with the constant `c` unknown.

@@ -743,7 +743,7 @@ fn proved_random_compositions_are_convex() {
         }
         let mut value = Evaluator::new(
             &claim.graph,
-            &[claim.convexity.as_ref().unwrap().function],
+            &claim.convexity.as_ref().unwrap().functions,
             FloatArithmetic,
         );
         let any = AnyElement {

@@ -13,7 +13,7 @@ use crate::claim::Claim;
 use crate::engine::enclose::{Slack, root_box};
 use crate::engine::prove::bound::taylor;
 use crate::engine::prove::convexity::hessian::Hessian;
-use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question};
+use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question, ridge};
 use crate::engine::prove::smooth::Smooth;
 use crate::engine::prove::tree::{MAX_TEXT, Rule, middle};
 use crate::engine::prove::{self, Proof, RULE, allowed_boxes};
@@ -76,18 +76,29 @@ pub fn replay_tree(claim: &Claim, tree: &str) -> Result<Replayed, String> {
 /// A sentence that says why the claim does not follow.
 pub fn replay_convexity(claim: &Claim) -> Result<Replayed, String> {
     let question = convexity_question(claim)?;
-    if !convexity::composed(claim, &question, CheckerArithmetic::new()) {
-        return Err("the rules of composition do not show the function to be convex".to_owned());
+    if !convexity::not_composed(claim, &question, &CheckerArithmetic::new()).is_empty() {
+        return Err("the rules of composition do not show every function to be convex".to_owned());
     }
     Ok(Replayed { boxes: 1, depth: 0 })
 }
 
-/// Replays a tree of boxes of one point, on each of which the Hessian is positive semidefinite.
+/// Replays a tree of boxes of one point, on each of which the Hessians are positive semidefinite, or the one
+/// letter of the rule of ridge functions. Where there are several functions, the rules of composition may
+/// settle some of them.
 ///
 /// # Errors
 /// A sentence that says what is wrong with the tree, or why the claim does not follow.
 pub fn replay_hessian(claim: &Claim, tree: &str) -> Result<Replayed, String> {
-    let question = convexity_question(claim)?;
+    let mut question = convexity_question(claim)?;
+    if question.functions.len() > 1 {
+        question.functions = convexity::not_composed(claim, &question, &CheckerArithmetic::new());
+    }
+    if tree == Rule::Ridges.letter().to_string() {
+        if !ridge::are_convex(claim, &question, CheckerArithmetic::new()) {
+            return Err("the ridge functions do not show every function to be convex".to_owned());
+        }
+        return Ok(Replayed { boxes: 1, depth: 0 });
+    }
     let judge = Hessian::new(claim, &question, CheckerArithmetic::new())
         .ok_or("the claim is too large for the rule of the Hessian")?;
     let operations = judge.operations();

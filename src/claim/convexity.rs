@@ -12,13 +12,19 @@ use crate::expr::{Context, Scope};
 use crate::graph::op::{Binary, Input, Op, Unary};
 use crate::graph::{Graph, NodeId};
 
-use super::place;
+use super::{place, written};
 
 /// What must hold for the slack to be at least 0 everywhere.
 #[derive(Clone, Debug)]
 pub struct Convexity {
-    /// scalar function of [`Input::W`] that must be convex
-    pub function: NodeId,
+    /// scalar functions of [`Input::W`] that must all be convex
+    pub functions: Vec<NodeId>,
+    /// whether each must besides be continuously differentiable, on a box with an interior: the claim is one
+    /// about several functions at once, whose elements at kinks need not be the same
+    pub smooth: bool,
+    /// `k` where the slack is at least `-k rho |w - v|^2` if no Hessian lies further below 0 than
+    /// `rho <= 1`: the claim's tolerance may be spent on that
+    pub loss: Option<RBig>,
     /// scalar constants that must not be negative
     pub nonnegative: Vec<NodeId>,
     /// the one of them, if any, that the slack exceeds the slack of `F` by: a smooth `F` may be less than
@@ -28,7 +34,7 @@ pub struct Convexity {
     pub least_at_v: bool,
 }
 
-/// The function whose convexity proves the case's claim, where there is one.
+/// The functions whose convexity proves the case's claim, where there are such.
 ///
 /// - `convex`, `star_convex`: `F = f`.
 /// - `proxy_convexity`: `F = f` where `g` is `f` and `h` is `f` or `f + c` with a constant `c >= 0`, which
@@ -37,7 +43,23 @@ pub struct Convexity {
 ///   `-mu <w, w - v> + (mu/2)(|w|^2 - |v|^2) = -(mu/2)|w - v|^2`.
 /// - `weakly_quasi_convex`: `F = f` for `tau = 1`; for `tau <= 1` where besides `f(w) >= f(v)`, since then
 ///   `f(w) - f(v) >= tau (f(w) - f(v))`.
-pub(super) fn convexity(case: &Case, scope: &mut Scope) -> Result<Option<Convexity>, Box<Diagnostic>> {
+/// - `smooth`: `(L/2)|w|^2 + f` and `(L/2)|w|^2 - f`.
+/// - `inequality`: see [`super::written`], which is given the slack with gradients as inputs.
+pub(super) fn convexity(
+    case: &Case,
+    scope: &mut Scope,
+    reference_slack: NodeId,
+) -> Result<Option<Convexity>, Box<Diagnostic>> {
+    if case.claim.kind == ClaimKind::Inequality {
+        let requests = scope.requests.clone();
+        let dimension = scope.dimension;
+        return Ok(written::convexity(
+            &mut scope.graph,
+            reference_slack,
+            &requests,
+            dimension,
+        ));
+    }
     let Some(text) = case.claim.fields.get("f") else {
         return Ok(None);
     };
@@ -49,7 +71,9 @@ pub(super) fn convexity(case: &Case, scope: &mut Scope) -> Result<Option<Convexi
         scope.elaborate(&text.value, context).map_err(place(case, text))
     };
     let plain = |function| Convexity {
-        function,
+        functions: vec![function],
+        smooth: false,
+        loss: None,
         nonnegative: Vec::new(),
         surplus: None,
         least_at_v: false,
@@ -73,6 +97,16 @@ pub(super) fn convexity(case: &Case, scope: &mut Scope) -> Result<Option<Convexi
             let mu = read("mu", Context::Constant)?;
             Some(plain(without_square(&mut scope.graph, f, mu, scope.dimension)))
         }
+        ClaimKind::Smooth => {
+            let bound = read("L", Context::Constant)?;
+            let graph = &mut scope.graph;
+            let least = graph.neg(bound);
+            Some(Convexity {
+                functions: between(graph, f, Some(least), Some(bound), scope.dimension),
+                smooth: true,
+                ..plain(f)
+            })
+        }
         ClaimKind::WeaklyQuasiConvex => {
             let tau = read("tau", Context::Constant)?;
             let one = scope.graph.integer(1);
@@ -89,11 +123,30 @@ pub(super) fn convexity(case: &Case, scope: &mut Scope) -> Result<Option<Convexi
         | ClaimKind::RestrictedSecant
         | ClaimKind::ErrorBound
         | ClaimKind::QuadraticGrowth
-        | ClaimKind::Smooth
         | ClaimKind::Lipschitz
         | ClaimKind::ProxySmooth
         | ClaimKind::Kl => None,
     })
+}
+
+/// The functions that are convex where the eigenvalues of the Hessian of `f` lie between two constants:
+/// `f - (least/2)|w|^2` and `(most/2)|w|^2 - f`.
+pub(super) fn between(
+    graph: &mut Graph,
+    f: NodeId,
+    least: Option<NodeId>,
+    most: Option<NodeId>,
+    dimension: usize,
+) -> Vec<NodeId> {
+    let mut functions = Vec::new();
+    if let Some(least) = least {
+        functions.push(without_square(graph, f, least, dimension));
+    }
+    if let Some(most) = most {
+        let (mirrored, most) = (graph.neg(f), graph.neg(most));
+        functions.push(without_square(graph, mirrored, most, dimension));
+    }
+    functions
 }
 
 /// What `h` adds to `f`: nothing, or one constant; `None` where it is anything else.
@@ -112,7 +165,7 @@ fn surplus(graph: &Graph, h: NodeId, f: NodeId) -> Option<Option<NodeId>> {
 
 /// `f - (mu/2)|w|^2`. Where `f` is a sum that has a multiple of `|w|^2` as a term, as a ridge penalty is,
 /// the two become one term, so that rules which see one term at a time see the difference.
-fn without_square(graph: &mut Graph, f: NodeId, mu: NodeId, dimension: usize) -> NodeId {
+pub(super) fn without_square(graph: &mut Graph, f: NodeId, mu: NodeId, dimension: usize) -> NodeId {
     let w = graph.input(Input::W, dimension);
     let square = graph.squared_norm(w);
     let half = graph.fraction(1, 2);

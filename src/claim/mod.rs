@@ -12,6 +12,7 @@ pub mod region;
 mod sets;
 pub mod statement;
 pub mod unknown;
+mod written;
 
 use dashu_ratio::RBig;
 
@@ -39,7 +40,7 @@ pub struct Claim {
     pub slack: NodeId,
     /// left and right side of the inequality
     pub sides: kinds::Sides,
-    /// the function whose convexity proves the claim, where there is one
+    /// the functions whose convexity proves the claim, where there are such
     pub convexity: Option<Convexity>,
     /// values that must exist for the claim to make sense: `f` wherever its gradient is taken
     pub prerequisites: Vec<NodeId>,
@@ -213,7 +214,7 @@ impl Claim {
                 .any(|node| depends[node.index()])
         };
         let region = sets::region(case, &mut scope, &blocks, speaks_of_v)?;
-        let convexity = convexity::convexity(case, &mut scope)?;
+        let convexity = convexity::convexity(case, &mut scope, reference_slack)?;
         let mut claim = Claim {
             requests: scope.requests.clone(),
             graph: scope.graph,

@@ -8,6 +8,7 @@ use crate::case::Case;
 use crate::claim::Claim;
 use crate::claim::statement::statement;
 use crate::diagnostic::push_escaped;
+use crate::engine::constants::{Proposal, Wanted, propose};
 use crate::engine::points::{Draw, Points};
 use crate::engine::population::require_average;
 use crate::error::Error;
@@ -22,6 +23,9 @@ pub struct Explain {
     /// Print the formulas in LaTeX
     #[arg(long)]
     latex: bool,
+    /// Also bound the gradient, its Lipschitz constant and the least value over the region, with proof
+    #[arg(long)]
+    constants: bool,
 }
 
 impl Explain {
@@ -32,7 +36,10 @@ impl Explain {
             let points = Points::new(&claim, case.check.seed);
             require_average(&claim, population, &points).map_err(|failure| engine_error(&case, failure))?;
         }
-        let text = explain(&case, &claim, self.latex);
+        let mut text = explain(&case, &claim, self.latex);
+        if self.constants {
+            text.push_str(&constants(&case)?);
+        }
         printer.result(&text).map(|()| 0)
     }
 }
@@ -173,6 +180,30 @@ fn explain(case: &Case, claim: &Claim, latex: bool) -> String {
         }
     }
     out
+}
+
+/// The constants that theorems need, as far as the prover settles them.
+fn constants(case: &Case) -> Result<String, Error> {
+    let mut out = "\nconstants over the region of w\n".to_owned();
+    for (wanted, meaning) in [
+        (Wanted::Lipschitz, "‖∇f‖ ≤ "),
+        (Wanted::Smooth, "‖∇f(w) − ∇f(v)‖ ≤ ‖w − v‖ · "),
+        (Wanted::ProxySmooth, "‖∇f‖² ≤ g · "),
+        (Wanted::Least, "f ≥ "),
+    ] {
+        let found = propose(case, wanted)?;
+        let value = found.map_or("(none proved)".to_owned(), |Proposal { value, case }| match case
+            .check
+            .tolerance
+            .value
+            .as_str()
+        {
+            "0" => value,
+            tolerance => format!("{value}, up to the tolerance of {tolerance}"),
+        });
+        out.push_str(&format!("  {meaning}{value}\n"));
+    }
+    Ok(out)
 }
 
 /// Continuation lines under their first line.

@@ -1,6 +1,7 @@
 //! The engines, in the order in which they run: sampling, proof, search and confirmation, cross-checks;
 //! and the verdict that follows from what they found.
 
+pub mod constants;
 pub mod cross_check;
 pub mod enclose;
 pub mod points;

@@ -11,11 +11,35 @@ impl Graph {
 
     /// [`Graph::substitute`] for several nodes that may share parts.
     pub fn substitute_all(&mut self, roots: &[NodeId], map: &[(Input, NodeId)]) -> Vec<NodeId> {
+        let images = vec![None; self.len()];
+        self.images(roots, map, images)
+    }
+
+    /// The node with other nodes in place of some that it needs, of the same shapes.
+    pub fn replace(&mut self, root: NodeId, map: &[(NodeId, NodeId)]) -> NodeId {
+        let mut images = vec![None; self.len()];
+        for (from, to) in map {
+            assert_eq!(
+                self.shape(*to),
+                self.shape(*from),
+                "a replacement has the shape of its node"
+            );
+            images[from.index()] = Some(*to);
+        }
+        self.images(&[root], &[], images)[0]
+    }
+
+    /// The images of the roots, where those of some nodes are known and some inputs are replaced.
+    fn images(
+        &mut self,
+        roots: &[NodeId],
+        map: &[(Input, NodeId)],
+        mut images: Vec<Option<NodeId>>,
+    ) -> Vec<NodeId> {
         let needed = self.reachable(roots);
-        let mut images: Vec<Option<NodeId>> = vec![None; needed.len()];
         let visited: Vec<NodeId> = self.ids().take(needed.len()).collect();
         for id in visited {
-            if needed[id.index()] {
+            if needed[id.index()] && images[id.index()].is_none() {
                 images[id.index()] = Some(self.image(id, map, &images));
             }
         }

@@ -112,7 +112,7 @@ impl Proof {
             }
             convexity::HESSIAN => format!(
                 "by the interval Hessian: on each of the boxes that cover the regions of w and v it is positive \
-                 semidefinite, or no more negative than the claim allows, so that the slack is at least 0: {} boxes \
+                 semidefinite, or no more negative than the claim and its tolerance of {tolerance:e} allow: {} boxes \
                  examined",
                 self.boxes
             ),

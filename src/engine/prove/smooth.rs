@@ -150,7 +150,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         match rule {
-            Rule::Discard | Rule::Hessian => None,
+            Rule::Discard | Rule::Hessian | Rule::Ridges => None,
             // an enclosure of the values where the function is defined
             Rule::Natural => Some(self.arithmetic.ends(&natural).0),
             Rule::Vanishing => self.vanishing(ranges, &cell),
@@ -173,7 +173,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         slopes: &Slopes<A::Value>,
     ) -> Option<f64> {
         match rule {
-            Rule::Discard | Rule::Hessian | Rule::Natural | Rule::Vanishing => None,
+            Rule::Discard | Rule::Hessian | Rule::Ridges | Rule::Natural | Rule::Vanishing => None,
             Rule::MeanValue => self.mean_value(ranges, &slopes.values),
             // the derivative of a step counts as zero, so that only the gradient shows its jump
             Rule::SecondOrder if !slopes.continuous => None,

@@ -29,6 +29,9 @@ pub enum Rule {
     Vanishing,
     /// the Hessian is positive semidefinite all over the box; only in trees of that rule
     Hessian,
+    /// the least second derivatives of ridge functions make a matrix that is positive semidefinite; only as
+    /// the one leaf of a tree of that rule
+    Ridges,
 }
 
 impl Rule {
@@ -43,12 +46,13 @@ impl Rule {
             Rule::SecondOrder => 's',
             Rule::Vanishing => 'z',
             Rule::Hessian => 'h',
+            Rule::Ridges => 'r',
         }
     }
 }
 
 impl Rule {
-    const ALL: [Rule; 8] = [
+    const ALL: [Rule; 9] = [
         Rule::Discard,
         Rule::Natural,
         Rule::MeanValue,
@@ -57,6 +61,7 @@ impl Rule {
         Rule::SecondOrder,
         Rule::Vanishing,
         Rule::Hessian,
+        Rule::Ridges,
     ];
 
     /// The rule of a letter, if there is one.

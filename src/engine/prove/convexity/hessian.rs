@@ -1,6 +1,6 @@
 //! The rule of the interval Hessian: a smooth function is convex on a box if its Hessian is positive
 //! semidefinite at every point of it. The box is split until the enclosure of the Hessian over each part
-//! has positive pivots. Where the claim allows for it, `rho` times the identity is added first.
+//! has positive pivots; of several functions, each. Where the claim allows for it, `rho` times the identity is added first.
 
 use dashu_ratio::RBig;
 use rayon::prelude::*;
@@ -15,6 +15,7 @@ use crate::eval::float::FloatArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
 use crate::expr::MAX_TOTAL_ENTRIES;
+use crate::graph::NodeId;
 use crate::graph::op::{Binary, Exponent, Input, Unary};
 
 /// Pivots in binary64 that are no further below 0 may be rounding.
@@ -22,9 +23,13 @@ const NEGLIGIBLE: f64 = 1e-9;
 /// Most parameters: boxes of more are too many.
 pub const MAX_DIMENSION: usize = 12;
 
-/// Encloses the Hessian of a function over boxes.
+/// Encloses the Hessians of some functions over boxes.
 #[derive(Clone)]
-pub struct Hessian<A: RigorousArithmetic> {
+pub struct Hessian<A: RigorousArithmetic>(Vec<Single<A>>);
+
+/// Encloses the Hessian of one function.
+#[derive(Clone)]
+struct Single<A: RigorousArithmetic> {
     /// function and gradient, which must be defined and without jumps
     smooth: Evaluator<A>,
     /// the second derivative along [`FIRST`] and [`SECOND`]
@@ -44,28 +49,51 @@ const SECOND: Input = Input::Gradient(0);
 
 impl<A: RigorousArithmetic + Clone> Hessian<A> {
     /// Prepares a question; `None` where there are too many parameters or the graph is too large.
-    pub fn new(claim: &Claim, question: &Question, mut arithmetic: A) -> Option<Self> {
-        let dimension = claim.dimension;
-        if dimension > MAX_DIMENSION || claim.graph.entries() > MAX_TOTAL_ENTRIES / 4 {
+    pub fn new(claim: &Claim, question: &Question, arithmetic: A) -> Option<Self> {
+        if claim.dimension > MAX_DIMENSION || claim.graph.entries() > MAX_TOTAL_ENTRIES / 4 {
             return None;
         }
-        let mut graph = claim.graph.clone();
-        let gradient = graph.gradient(question.function, Input::W, dimension);
-        let (first, second) = (graph.input(FIRST, dimension), graph.input(SECOND, dimension));
-        let once = graph.jvp(question.function, Input::W, first);
-        let form = graph.jvp(once, Input::W, second);
-        Some(Hessian {
-            allowance: arithmetic.rational(&question.allowance),
-            rough_allowance: question.allowance.to_f64().value(),
-            smooth: Evaluator::new(&graph, &[question.function, gradient], arithmetic.clone()),
-            form: Evaluator::new(&graph, &[form], arithmetic),
-            rough: Evaluator::new(&graph, &[form], FloatArithmetic),
-            dimension,
-        })
+        let single = |&function| Single::new(claim, function, &question.allowance, arithmetic.clone());
+        Some(Hessian(question.functions.iter().map(single).collect()))
     }
 
     /// Scalar operations for one box, roughly.
     pub fn operations(&self) -> u64 {
+        self.0.iter().map(Single::operations).sum()
+    }
+
+    /// Whether every function is smooth all over a box and its Hessian, with the allowance, positive
+    /// semidefinite there.
+    pub fn is_positive(&mut self, ranges: &[Interval]) -> bool {
+        self.0.iter_mut().all(|single| single.is_positive(ranges))
+    }
+
+    /// Whether a Hessian in the middle of the box, with the allowance, has a negative pivot in binary64: then it
+    /// is hardly positive semidefinite there, and no splitting will help.
+    fn fails_in_the_middle(&mut self, ranges: &[Interval]) -> bool {
+        self.0.iter_mut().any(|single| single.directions(ranges).1)
+    }
+}
+
+impl<A: RigorousArithmetic + Clone> Single<A> {
+    fn new(claim: &Claim, function: NodeId, allowance: &RBig, mut arithmetic: A) -> Self {
+        let dimension = claim.dimension;
+        let mut graph = claim.graph.clone();
+        let gradient = graph.gradient(function, Input::W, dimension);
+        let (first, second) = (graph.input(FIRST, dimension), graph.input(SECOND, dimension));
+        let once = graph.jvp(function, Input::W, first);
+        let form = graph.jvp(once, Input::W, second);
+        Single {
+            allowance: arithmetic.rational(allowance),
+            rough_allowance: allowance.to_f64().value(),
+            smooth: Evaluator::new(&graph, &[function, gradient], arithmetic.clone()),
+            form: Evaluator::new(&graph, &[form], arithmetic),
+            rough: Evaluator::new(&graph, &[form], FloatArithmetic),
+            dimension,
+        }
+    }
+
+    fn operations(&self) -> u64 {
         let dimension = self.dimension as u64;
         self.smooth.operations() + dimension * (dimension + 1) * self.form.operations() + dimension.pow(3)
     }
@@ -80,7 +108,7 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
     /// Gaussian elimination in enclosures, without exchanges: whatever symmetric matrix the enclosure
     /// holds, its own pivots lie in those of the elimination, and it is positive definite exactly if
     /// they are all positive (Sylvester). A row and column of exact zeros is left out.
-    pub fn is_positive(&mut self, ranges: &[Interval]) -> bool {
+    fn is_positive(&mut self, ranges: &[Interval]) -> bool {
         let inputs = values(ranges, self.form.arithmetic());
         let flags = self.smooth.run(&[(Input::W, &inputs)]);
         if !(flags.defined && flags.continuous) {
@@ -111,12 +139,6 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
             rows.push(row);
         }
         eliminate(rows, self.form.arithmetic())
-    }
-
-    /// Whether the Hessian in the middle of the box, with the allowance, has a negative pivot in binary64: then it
-    /// is hardly positive semidefinite there, and no splitting will help.
-    fn fails_in_the_middle(&mut self, ranges: &[Interval]) -> bool {
-        self.directions(ranges).1
     }
 
     /// The rows of `R`, a lower triangular matrix with ones on its diagonal: the inverse of `L` for `H = L D L^T`
@@ -170,7 +192,7 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
 }
 
 /// Whether the symmetric matrices with these enclosures of their lower triangles are positive semidefinite.
-fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> bool {
+pub(super) fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> bool {
     let square = Unary::Pow(Exponent { num: 2, den: 1 });
     for k in 0..rows.len() {
         let pivot = rows[k][k].clone();
@@ -205,8 +227,12 @@ fn is_zero<A: RigorousArithmetic>(arithmetic: &mut A, x: &A::Value) -> bool {
 
 /// Splits the box, level by level, until the Hessian is positive semidefinite over each part; `None` where
 /// the budget or binary64 ends first, or where the function is not convex in the middle of a part.
-pub fn prove(claim: &Claim, question: &Question, max_boxes: u64) -> Option<Proof> {
-    let hessian = Hessian::new(claim, question, IntervalArithmetic::new())?;
+pub fn prove(
+    claim: &Claim,
+    question: &Question,
+    hessian: Hessian<IntervalArithmetic>,
+    max_boxes: u64,
+) -> Option<Proof> {
     let budget = max_boxes.min(allowed_boxes(hessian.operations(), claim.dimension).max(1));
     let mut tree = Tree::default();
     let mut level = vec![(Tree::ROOT, question.ranges.clone())];

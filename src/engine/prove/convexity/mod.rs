@@ -7,10 +7,12 @@
 
 pub mod curvature;
 pub mod hessian;
+pub mod ridge;
 pub mod walk;
 
 use dashu_ratio::RBig;
 
+use super::tree::Rule;
 use super::{MAX_WORK, Proof};
 use crate::claim::Claim;
 use crate::claim::region::Set;
@@ -21,6 +23,7 @@ use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
 use crate::graph::NodeId;
 use crate::graph::op::{Binary, Exponent, Input, Unary};
+use hessian::Hessian;
 use walk::CurvatureArithmetic;
 
 /// Names the rule that composes curvatures in certificates.
@@ -30,14 +33,16 @@ pub const HESSIAN: &str = "interval Hessian";
 /// Scalar operations beyond which curvatures are not looked for: a minute of the checker arithmetic.
 const MAX_OPERATIONS: u64 = MAX_WORK / 5;
 
-/// A function whose convexity on a box proves the claim.
+/// Functions whose convexity on a box proves the claim.
 #[derive(Clone, Debug)]
 pub struct Question {
-    /// scalar function of [`Input::W`]
-    pub function: NodeId,
+    /// scalar functions of [`Input::W`]
+    pub functions: Vec<NodeId>,
+    /// whether they must be continuously differentiable as well
+    pub smooth: bool,
     /// box that holds every `w` and every `v` of the region
     pub ranges: Vec<Interval>,
-    /// `rho >= 0` such that the claim holds as well where the function has a Hessian of at least `-rho` times
+    /// `rho >= 0` such that the claim holds as well where the functions have Hessians of at least `-rho` times
     /// the identity all over the box
     pub allowance: RBig,
 }
@@ -47,7 +52,9 @@ pub struct Question {
 pub fn question<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A) -> Option<Question> {
     let convexity = claim.convexity.as_ref()?;
     let ranges = common_box(claim, arithmetic.clone())?;
-
+    if convexity.smooth && ranges.iter().any(|range| range.lo >= range.hi) {
+        return None;
+    }
     defined_hull(claim, arithmetic.clone())?;
 
     let mut constants = Evaluator::new(&claim.graph, &convexity.nonnegative, arithmetic.clone());
@@ -57,7 +64,7 @@ pub fn question<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A)
         return None;
     }
     if convexity.least_at_v {
-        let mut function = Evaluator::new(&claim.graph, &[convexity.function], arithmetic.clone());
+        let mut function = Evaluator::new(&claim.graph, &convexity.functions, arithmetic.clone());
         let mut over = |set| {
             let side = bounded_hull(&claim.graph, set, &mut arithmetic.clone())?;
             let defined = function.run(&[(Input::W, &side)]).defined;
@@ -69,30 +76,41 @@ pub fn question<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A)
             return None;
         }
     }
-    let allowance = match convexity.surplus {
-        Some(surplus) => allowance(claim, surplus, &mut arithmetic)?,
-        None => RBig::ZERO,
+    let half = RBig::ONE / RBig::from(2);
+    let allowance = match (convexity.surplus, &convexity.loss) {
+        (Some(surplus), _) => {
+            let mut constant = Evaluator::new(&claim.graph, &[surplus], arithmetic.clone());
+            constant.run(&[]);
+            let surplus = constant.root(0)[0].clone();
+            allowance(claim, &surplus, &half, &mut arithmetic)?
+        }
+        (None, Some(loss)) => {
+            let tolerance = arithmetic.rational(&claim.tolerance);
+            allowance(claim, &tolerance, loss, &mut arithmetic)?.min(RBig::ONE)
+        }
+        (None, None) => RBig::ZERO,
     };
     Some(Question {
-        function: convexity.function,
+        functions: convexity.functions.clone(),
+        smooth: convexity.smooth,
         ranges,
         allowance,
     })
 }
 
-/// `2 c / D^2`, rounded down, for a surplus `c >= 0` and the largest distance `D` of `w` and `v`: with a Hessian
-/// of at least `-rho`, Taylor's theorem gives `f(v) >= f(w) + <grad f(w), v - w> - (rho/2) D^2`.
+/// `c / (k D^2)`, rounded down, for a number `c >= 0` that the slack may lose, the largest distance `D` of `w` and
+/// `v`, and a loss of `k rho |w - v|^2`. With a Hessian of at least `-rho`, Taylor's theorem gives
+/// `f(v) >= f(w) + <grad f(w), v - w> - (rho/2) |v - w|^2`: there `k` is a half.
 fn allowance<A: RigorousArithmetic + Clone>(
     claim: &Claim,
-    surplus: NodeId,
+    most: &A::Value,
+    loss: &RBig,
     arithmetic: &mut A,
 ) -> Option<RBig> {
     let squared = squared_distance(claim, arithmetic)?;
-    let mut constant = Evaluator::new(&claim.graph, &[surplus], arithmetic.clone());
-    constant.run(&[]);
-    let two = arithmetic.float(2.0);
-    let twice = arithmetic.binary(Binary::Mul, &two, &constant.root(0)[0]);
-    let quotient = arithmetic.binary(Binary::Div, &twice, &squared);
+    let loss = arithmetic.rational(loss);
+    let loss = arithmetic.binary(Binary::Mul, &loss, &squared);
+    let quotient = arithmetic.binary(Binary::Div, most, &loss);
     let (lo, _) = arithmetic.ends(&quotient);
     Some(RBig::try_from(lo.max(0.0)).unwrap_or(RBig::ZERO))
 }
@@ -126,28 +144,68 @@ fn squared_distance<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: &m
     Some(arithmetic.sum(squares.iter()))
 }
 
-/// Whether the rules of composition show the function to be convex on the box.
-pub fn composed<A: RigorousArithmetic + Clone>(claim: &Claim, question: &Question, arithmetic: A) -> bool {
+/// Whether the rules of composition show the function to be convex on the box, and its gradient, where the
+/// question asks for that, has no jump.
+fn composed<A: RigorousArithmetic + Clone>(
+    claim: &Claim,
+    question: &Question,
+    function: NodeId,
+    arithmetic: A,
+) -> bool {
     let curving = CurvatureArithmetic::new(arithmetic.clone());
-    let mut evaluator = Evaluator::new(&claim.graph, &[question.function], curving);
+    let mut evaluator = Evaluator::new(&claim.graph, &[function], curving);
     if evaluator.operations() > MAX_OPERATIONS {
         return false;
     }
     let ranges = values(&question.ranges, &mut arithmetic.clone());
     let coordinates: Vec<_> = ranges
-        .into_iter()
-        .map(|range| evaluator.arithmetic().coordinate(range))
+        .iter()
+        .map(|range| evaluator.arithmetic().coordinate(range.clone()))
         .collect();
     let flags = evaluator.run(&[(Input::W, &coordinates)]);
-    flags.defined && flags.continuous && evaluator.root(0)[0].curvature().convex()
+    if !(flags.defined && flags.continuous && evaluator.root(0)[0].curvature().convex()) {
+        return false;
+    }
+    if !question.smooth {
+        return true;
+    }
+    let mut graph = claim.graph.clone();
+    let gradient = graph.gradient(function, Input::W, claim.dimension);
+    let mut gradient = Evaluator::new(&graph, &[gradient], arithmetic);
+    let flags = gradient.run(&[(Input::W, &ranges)]);
+    flags.defined && flags.continuous
 }
 
-/// Tries both rules; `None` where neither proves the claim.
+/// The functions that the rules of composition do not show to be convex.
+pub fn not_composed<A: RigorousArithmetic + Clone>(
+    claim: &Claim,
+    question: &Question,
+    arithmetic: &A,
+) -> Vec<NodeId> {
+    let functions = question.functions.iter().copied();
+    functions
+        .filter(|&function| !composed(claim, question, function, arithmetic.clone()))
+        .collect()
+}
+
+/// Tries the rules one after the other; `None` where none proves the claim.
 pub fn prove(claim: &Claim, options: &Options) -> Option<Proof> {
     let arithmetic = IntervalArithmetic::new();
-    let question = question(claim, arithmetic.clone())?;
-    if composed(claim, &question, arithmetic) {
+    let mut question = question(claim, arithmetic.clone())?;
+    question.functions = not_composed(claim, &question, &arithmetic);
+    if question.functions.is_empty() {
         return Some(Proof::settled_by(CONVEXITY, 1, 0, String::new()));
     }
-    hessian::prove(claim, &question, options.max_boxes)
+    let mut hessian = Hessian::new(claim, &question, arithmetic.clone());
+    let whole = hessian
+        .as_mut()
+        .is_some_and(|hessian| hessian.is_positive(&question.ranges));
+    let settled = |rule: Rule| Proof::settled_by(HESSIAN, 1, 0, rule.letter().to_string());
+    if whole {
+        return Some(settled(Rule::Hessian));
+    }
+    if ridge::are_convex(claim, &question, arithmetic) {
+        return Some(settled(Rule::Ridges));
+    }
+    hessian::prove(claim, &question, hessian?, options.max_boxes)
 }
