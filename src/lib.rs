@@ -15,3 +15,4 @@ pub mod expr;
 pub mod graph;
 pub mod symbolic;
 pub mod tighten;
+pub mod trace;

@@ -149,6 +149,20 @@ pub fn case_record(case: &Case) -> CaseRecord {
     }
 }
 
+/// SHA-256, in hexadecimal, of a record as compact JSON without `digest` and `run`.
+pub(crate) fn digest_of(record: &impl Serialize) -> String {
+    let mut value = serde_json::to_value(record).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        object.shift_remove("digest");
+        object.shift_remove("run");
+    }
+    let hash = Sha256::digest(value.to_string().as_bytes());
+    format!(
+        "sha256:{}",
+        hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    )
+}
+
 impl Certificate {
     /// Puts the findings on a claim together.
     pub fn new(
@@ -187,16 +201,7 @@ impl Certificate {
     /// SHA-256, in hexadecimal, of the certificate as compact JSON without `digest` and `run`, keys in
     /// the order of the format.
     pub fn computed_digest(&self) -> String {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Some(object) = value.as_object_mut() {
-            object.shift_remove("digest");
-            object.shift_remove("run");
-        }
-        let hash = Sha256::digest(value.to_string().as_bytes());
-        format!(
-            "sha256:{}",
-            hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-        )
+        digest_of(self)
     }
 
     /// The certificate as indented JSON with a final newline.
