@@ -14,5 +14,6 @@ pub mod eval;
 pub mod expr;
 pub mod graph;
 pub mod symbolic;
+pub mod theorem;
 pub mod tighten;
 pub mod trace;
