@@ -13,6 +13,7 @@ pub mod error;
 pub mod eval;
 pub mod expr;
 pub mod graph;
+pub mod guarantee;
 pub mod symbolic;
 pub mod theorem;
 pub mod tighten;

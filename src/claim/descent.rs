@@ -31,8 +31,8 @@ pub struct Descent {
     pub steps: u64,
     /// where they begin
     pub start: Start,
-    /// the point `v` in binary64; absent where the claim does not speak of `v`
-    pub comparator: Option<Vec<f64>>,
+    /// the point `v`, a constant node `[p]`; absent where the claim does not speak of `v`
+    pub comparator: Option<NodeId>,
     /// the examples, where batches are drawn
     pub examples: Option<Examples>,
     /// what is said of the iterates
@@ -86,6 +86,8 @@ pub struct Guarantee {
     pub moving: bool,
     /// the constants of the bound in binary64
     pub constants: Vec<(String, f64)>,
+    /// the constants of a theorem as nodes of the claim's graph
+    pub nodes: Vec<(String, NodeId)>,
     /// the bound
     pub conclusion: Conclusion,
 }
@@ -209,7 +211,7 @@ fn comparator(
     blocks: &Blocks,
     region: &Region,
     spec: &DescentSpec,
-) -> Result<Option<Vec<f64>>, Box<Diagnostic>> {
+) -> Result<Option<NodeId>, Box<Diagnostic>> {
     let refuse = |at: &Location, message: &str, expected: &str| {
         Err(Box::new(case.fault(at, message).expected(expected)))
     };
@@ -238,7 +240,7 @@ fn comparator(
             node
         }
     };
-    Ok(Some(float_values(&scope.graph, node)))
+    Ok(Some(node))
 }
 
 /// The loss of one example.
@@ -330,6 +332,7 @@ fn written(case: &Case, text: &Text, proxies: &Proxies) -> Result<Guarantee, Box
     Ok(Guarantee {
         moving: false,
         constants,
+        nodes: Vec::new(),
         conclusion: Conclusion::Written {
             graph: own.graph,
             root,
@@ -391,6 +394,7 @@ fn follows(
     Ok(Guarantee {
         moving,
         constants,
+        nodes: nodes.clone(),
         conclusion: Conclusion::Theorem(Bound {
             theorem,
             eta: step.to_f64().value(),

@@ -179,6 +179,8 @@ struct Walker<'a> {
     executor: Executor,
     roots: Roots,
     batcher: Option<Batcher<'a>>,
+    /// the point `v` in binary64
+    comparator: Option<Vec<f64>>,
     step: f64,
     tolerance: f64,
 }
@@ -236,6 +238,7 @@ impl<'a> Walker<'a> {
                 Some(examples) => Some(Batcher::new(examples, claim.dimension, seed)?),
                 None => None,
             },
+            comparator: (descent.comparator).map(|node| float_values(&claim.graph, node)),
             step: descent.step.to_f64().value(),
             tolerance: engine::tolerance(claim),
         })
@@ -295,7 +298,7 @@ impl<'a> Walker<'a> {
 
     /// The roots at an iterate.
     fn numbers(&self, w: &[f64]) -> Result<Vec<Vec<f64>>, String> {
-        self.executor.run(w, self.descent.comparator.as_deref(), 1)
+        self.executor.run(w, self.comparator.as_deref(), 1)
     }
 
     /// The iterates from one start.
@@ -306,8 +309,7 @@ impl<'a> Walker<'a> {
         let mut records = Vec::new();
         let mut summary = Summary {
             last: 0,
-            distance: (self.descent.comparator.as_ref())
-                .map(|v| norm(start.iter().zip(v).map(|(w, v)| w - v))),
+            distance: (self.comparator.as_ref()).map(|v| norm(start.iter().zip(v).map(|(w, v)| w - v))),
             least_slack: None,
             violations: 0,
             fails_at: None,
@@ -404,7 +406,7 @@ impl<'a> Walker<'a> {
                 records,
                 summary,
             },
-            suspects: suspects.into_candidates(self.claim, self.descent),
+            suspects: suspects.into_candidates(self.claim, self.comparator.as_ref()),
         })
     }
 }
@@ -470,10 +472,10 @@ impl Suspects {
         self.kept.truncate(self.most);
     }
 
-    fn into_candidates(self, claim: &Claim, descent: &Descent) -> Vec<Candidate> {
+    fn into_candidates(self, claim: &Claim, comparator: Option<&Vec<f64>>) -> Vec<Candidate> {
         // a comparator that the claim fixes stands in the slack
         let free = claim.region.inputs().contains(&Input::V);
-        let v = descent.comparator.as_ref().filter(|_| free);
+        let v = comparator.filter(|_| free);
         let candidates = self.kept.into_iter().map(|(w, slack)| Candidate {
             point: Point {
                 w,
