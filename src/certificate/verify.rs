@@ -173,21 +173,22 @@ fn verify_guarantee(
     if checked.len() != derived.len() {
         return refuse("its hypotheses are not those of the theorem");
     }
-    for (hypothesis, (name, derived)) in checked.iter().zip(&derived) {
+    for (hypothesis, derived) in checked.iter().zip(&derived) {
+        let name = derived.name;
         let Some(check) = &hypothesis.check else { continue };
         let of = |refusal: Refusal| match refusal {
             Refusal::Refused(reason) => Refusal::Refused(format!("hypothesis `{name}`: {reason}")),
             failed @ Refusal::Failed(_) => failed,
         };
-        let claim = Claim::new(derived)
+        let claim = Claim::new(&derived.case)
             .map_err(|fault| Refusal::Refused(format!("hypothesis `{name}`: {}", fault.message)))?;
         let expected = Options {
             tolerance: engine::tolerance(&claim),
             ..certificate.options.clone()
         };
-        if hypothesis.name != *name
-            || check.statement != statement(derived, &claim)
-            || hypothesis.words != check.statement.words
+        if hypothesis.name != name
+            || check.statement != statement(&derived.case, &claim)
+            || hypothesis.words != derived.words
             || check.options != expected
         {
             return refuse(format!("its hypothesis `{name}` is not the theorem's"));

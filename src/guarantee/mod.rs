@@ -9,7 +9,7 @@ mod stays;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::case::{Case, ClaimKind, ClaimSpec, GuaranteeSpec, Location, Text};
+use crate::case::{Case, ClaimKind, ClaimSpec, GuaranteeSpec, Location, MAX_NAME, Text};
 use crate::claim::Claim;
 use crate::claim::descent::{Conclusion, Descent};
 use crate::claim::statement::{Statement, statement};
@@ -18,6 +18,9 @@ use crate::engine::cross_check::CrossChecks;
 use crate::engine::{self, Evidence, Failure, Options, Progress, Verdict};
 use crate::theorem::Theorem;
 use crate::trace::Refusal;
+
+/// Name of the hypothesis that the descent lemma is.
+const SMOOTH: &str = "smooth";
 
 /// A guarantee and what it rests on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -104,9 +107,18 @@ fn asked<'a>(case: &'a Case, claim: &'a Claim) -> Option<Asked<'a>> {
     }
 }
 
-/// The cases whose claims are the theorem's hypotheses: a name, and the case with another claim. A bound that
-/// the case writes out has none.
-pub fn derived(case: &Case, claim: &Claim) -> Vec<(&'static str, Case)> {
+/// A hypothesis that is an inequality, as a case of its own.
+pub struct Derived {
+    /// name of the hypothesis
+    pub name: &'static str,
+    /// what it says
+    pub words: String,
+    /// the case at hand with another claim
+    pub case: Case,
+}
+
+/// The theorem's hypotheses that are inequalities. A bound that the case writes out has none.
+pub fn derived(case: &Case, claim: &Claim) -> Vec<Derived> {
     let Some(asked) = asked(case, claim) else {
         return Vec::new();
     };
@@ -139,14 +151,34 @@ pub fn derived(case: &Case, claim: &Claim) -> Vec<(&'static str, Case)> {
         let inequality = text(format!("{f}(w) >= ({bound})"));
         with(ClaimKind::Inequality, vec![("inequality", Some(inequality))])
     };
+    // `f(v) <= f(w) + <grad f(w), v - w> + (L/2) ||v - w||^2` is the strong convexity of `-f` with `-L`, for which
+    // there are rules of proof; `L`-smoothness implies it, and nothing else of it is used
     let smooth = || {
-        // the descent lemma holds along segments, so that it needs a convex set: no inequalities
-        let mut smooth = with(ClaimKind::Smooth, vec![("f", function()), ("L", constant("L"))]);
+        let mut name = format!("minus_{f}");
+        while name.len() > MAX_NAME || taken(case, &name) {
+            name = format!("_{}", name.chars().take(MAX_NAME / 2).collect::<String>());
+        }
+        let bound = asked.constants.get("L").map_or("", |text| text.value.trim());
+        let fields = vec![
+            ("f", Some(text(name.clone()))),
+            ("mu", Some(text(format!("-({bound})")))),
+        ];
+        let mut smooth = with(ClaimKind::StronglyConvex, fields);
+        smooth.define.insert(name, text(format!("-({f})")));
+        // the inequalities speak of `w`, and not of both points
         smooth.region.v = None;
         smooth.region.constraints.clear();
         smooth.region.v_constraints.clear();
-        smooth
+        Derived {
+            name: SMOOTH,
+            words: format!(
+                "{f}(v) ≤ {f}(w) + ⟨∇{f}(w), v − w⟩ + (L/2)·‖v − w‖² with L = {bound}, for w and v in the set of w"
+            ),
+            case: smooth,
+        }
     };
+    let plain = |name, case: Case, words: String| Derived { name, words, case };
+    let number = |name: &str| asked.constants.get(name).map_or("", |text| text.value.trim());
     let batches = asked.descent.examples.is_some();
     match asked.theorem {
         // with batches these are about the batch's gradient, which is not checked yet
@@ -156,7 +188,8 @@ pub fn derived(case: &Case, claim: &Claim) -> Vec<(&'static str, Case)> {
                 ClaimKind::Lipschitz,
                 vec![("f", function()), ("G", constant("G"))],
             );
-            vec![("bounded_gradient", lipschitz)]
+            let words = format!("‖∇{f}(w)‖ ≤ {}", number("G"));
+            vec![plain("bounded_gradient", lipschitz, words)]
         }
         Theorem::ProxySmooth => {
             let g = match case.claim.kind {
@@ -170,17 +203,31 @@ pub fn derived(case: &Case, claim: &Claim) -> Vec<(&'static str, Case)> {
                 _ => function(),
             };
             let fields = vec![("f", function()), ("g", g), ("L", constant("L"))];
-            vec![("proxy_smooth", with(ClaimKind::ProxySmooth, fields))]
+            let words = format!("‖∇{f}(w)‖² ≤ L·g(w) with L = {}", number("L"));
+            vec![plain("proxy_smooth", with(ClaimKind::ProxySmooth, fields), words)]
         }
         Theorem::ProxyPl => vec![
-            ("smooth", smooth()),
-            ("lower_bound", at_least(asked.constants.get("f_inf"))),
+            smooth(),
+            plain(
+                "lower_bound",
+                at_least(asked.constants.get("f_inf")),
+                format!("{f}(w) ≥ {}", number("f_inf")),
+            ),
         ],
         Theorem::LinearRate => {
             let xi = field("xi").or(field("f_star"));
-            vec![("smooth", smooth()), ("lower_bound", at_least(xi))]
+            let words = format!("{f}(w) ≥ {}", xi.map_or("", |text| text.value.trim()));
+            vec![smooth(), plain("lower_bound", at_least(xi), words)]
         }
     }
+}
+
+/// Whether the case gives this name to anything.
+fn taken(case: &Case, name: &str) -> bool {
+    case.define.contains_key(name)
+        || case.constants.contains_key(name)
+        || case.data.contains_key(name)
+        || case.parameters.contains_key(name)
 }
 
 /// Checks the guarantee of a case, whose claim came out as `verdict` under `options`; `None` where the case asks for
@@ -199,17 +246,17 @@ pub fn guarantee(
         return Ok(None);
     };
     let mut checks = Vec::new();
-    for (name, derived) in derived(case, claim) {
-        let claim = Claim::new(&derived).map_err(Fault::Input)?;
+    for derived in derived(case, claim) {
+        let claim = Claim::new(&derived.case).map_err(Fault::Input)?;
         let options = Options {
             tolerance: engine::tolerance(&claim),
             ..options.clone()
         };
         let findings = engine::run(&claim, &options, progress).map_err(Fault::Failed)?;
-        let statement = statement(&derived, &claim);
+        let statement = statement(&derived.case, &claim);
         checks.push(Hypothesis {
-            name: name.to_owned(),
-            words: statement.words.clone(),
+            name: derived.name.to_owned(),
+            words: derived.words,
             verdict: findings.verdict,
             reason: findings.reason,
             check: Some(Check {
@@ -268,10 +315,13 @@ pub(crate) fn assembled(
     let (weakest, of) = hypotheses
         .iter()
         .map(|hypothesis| {
-            (
-                hypothesis.verdict,
-                format!("the hypothesis `{}`", hypothesis.name),
-            )
+            // it was checked on a larger set than it is needed on
+            let wider = hypothesis.name == SMOOTH && !claim.region.constraints.is_empty();
+            let verdict = match hypothesis.verdict {
+                Verdict::Refuted if wider => Verdict::Undecided,
+                verdict => verdict,
+            };
+            (verdict, format!("the hypothesis `{}`", hypothesis.name))
         })
         .fold((verdict, "the claim".to_owned()), |weakest, next| {
             if strength(next.0) < strength(weakest.0) {

@@ -26,10 +26,11 @@ pub enum Theorem {
     /// `D^2/(2 eta T)`. Where `h` does not depend on `w`, divide by `1 - eta L/2 > 0`. Batches need
     /// `E ||s_t||^2 <= L g(w_t)`, for instance from each example: `||grad f_i||^2 <= L g_i` with `g` the mean of the `g_i`.
     ProxySmooth,
-    /// Proxy PL, `grad f` Lipschitz with constant `L` on a convex set that holds the iterates, `f >= f_inf`,
-    /// `eta L < 2`, `mu > 0`.
+    /// Proxy PL, `f(v) <= f(w) + <grad f(w), v - w> + (L/2) ||v - w||^2` (an `L`-Lipschitz gradient on a convex set
+    /// gives it), `f >= f_inf`, `eta L < 2`, `mu > 0`.
     ///
-    /// The descent lemma, `f(w_{t+1}) <= f(w_t) - eta (1 - eta L/2) ||grad f(w_t)||^2`, summed over t < T: the least of
+    /// With `v = w_{t+1}` the descent lemma is
+    /// `f(w_{t+1}) <= f(w_t) - eta (1 - eta L/2) ||grad f(w_t)||^2`; summed over t < T: the least of
     /// `||grad f(w_t)||^2` is at most `R = (f(w_0) - f_inf)/(eta (1 - eta L/2) T)`. At that iterate
     /// `(mu/2)(g - xi) <= ||grad f||^alpha <= R^(alpha/2)`. With batches of variance
     /// `E ||s_t - grad f(w_t)||^2 <= sigma^2` the lemma reads
