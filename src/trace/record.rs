@@ -256,7 +256,8 @@ pub struct Inequality {
     pub least_slack: Option<f64>,
     /// where
     pub at: Option<Place>,
-    /// an iterate at which the slack is below 0 beyond doubt, as in a certificate
+    /// a point of the region at which the slack is below 0 beyond doubt, as in a certificate: an iterate at which it
+    /// is, rounded to as few decimals as it bears
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<Witness>,
 }
