@@ -520,6 +520,30 @@ fn the_descent_lemma_is_a_hypothesis() {
     verify(&certificate, &case, &claim, &Silent).expect("accepted");
 }
 
+/// `f = g = (x - 1/2)^2/2` is proxy smooth with `L = 2`, tight; the iterates never go further from `v = 1/2` than
+/// the start: at distance 1 that is at most to 3/2 and -1/2, inside `[-2, 2]`; at distance 2 it might be 5/2.
+#[test]
+fn the_distance_to_v_bounds_the_iterates_of_a_proxy_smooth_descent() {
+    let text = |start: &str| {
+        case(
+            "(x[0] - 1/2)^2/2",
+            CONVEX,
+            &format!(
+                r#", "descent": {{"method": "gd", "step": "1/4", "steps": 1000, "start": {start}, "comparator": "1/2"}},
+                   "guarantee": {{"theorem": "proxy_smooth", "L": 2}}"#
+            ),
+        )
+    };
+    let (case, claim, certificate) = certified(&text("1.5"));
+    let proved = ["step", "proxy_smooth", "iterates"].map(|name| (name, Verdict::Proved));
+    assert_eq!(verdicts(&certificate), (proved.to_vec(), Verdict::Proved));
+    verify(&certificate, &case, &claim, &Silent).expect("accepted");
+    assert_eq!(
+        verdicts(&certified(&text("-1.5")).2).0[2],
+        ("iterates", Verdict::Supported)
+    );
+}
+
 /// Every changed word, number and verdict of the block is refused, its digest made right again.
 #[test]
 fn a_changed_guarantee_is_refused() {

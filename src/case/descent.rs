@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::fields::{Object, mistyped, only_of, opening, string, text, whole};
+use super::fields::{Object, mistyped, one_of, only_of, opening, string, text, whole};
 use super::json::{Kind, Value};
 use super::read::SEED;
 use super::region::tensor;
@@ -93,22 +93,23 @@ fn over(value: Value<'_>) -> Result<Vec<Located<String>>> {
     Ok(names)
 }
 
+/// Checks that an object has no key but these.
+fn only(object: &Object<'_>, wanted: &[&str]) -> Result<()> {
+    let mut members = object.members.iter();
+    match members.find(|member| !wanted.contains(&member.name.as_str())) {
+        Some(member) => {
+            let fault = member.key.fault(format!("`{}` has no place here", member.name));
+            Err(fault.expected(one_of(wanted)).into())
+        }
+        None => Ok(()),
+    }
+}
+
 /// Reads `guarantee`. `batches` where the descent draws them.
 pub(super) fn guarantee(value: Value<'_>, batches: bool) -> Result<GuaranteeSpec> {
     let object = Object::new(value, "a guarantee", GUARANTEE_KEYS)?;
-    let known = |wanted: &[&str]| match object
-        .members
-        .iter()
-        .find(|member| !wanted.contains(&member.name.as_str()))
-    {
-        Some(member) => {
-            let fault = member.key.fault(format!("`{}` has no place here", member.name));
-            Err(fault.expected(super::fields::one_of(wanted)))
-        }
-        None => Ok(()),
-    };
     if let Some(bound) = object.get("bound") {
-        known(&["bound"])?;
+        only(&object, &["bound"])?;
         return Ok(GuaranteeSpec::Bound(text(bound)?));
     }
     let names = Theorem::TABLE.map(|(_, name, _)| name);
@@ -124,7 +125,7 @@ pub(super) fn guarantee(value: Value<'_>, batches: bool) -> Result<GuaranteeSpec
         .find(|(_, known, _)| *known == name)
         .map_or(Theorem::BoundedGradient, |(theorem, _, _)| theorem);
     let wanted = theorem.constants(batches);
-    known(&[&["theorem"], wanted.as_slice()].concat())?;
+    only(&object, &[&["theorem"], wanted.as_slice()].concat())?;
     let mut constants = IndexMap::new();
     for name in wanted {
         constants.insert(name.to_owned(), text(object.require(name)?)?);

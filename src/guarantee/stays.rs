@@ -1,11 +1,13 @@
 //! The hypothesis that the iterates, and the comparator, lie in the region.
 //!
 //! It is proved, in exact arithmetic and up to the other hypotheses, where the region of `w` is a box or a ball
-//! without further inequalities and holds the ball round `w_0` of a radius that the T steps cannot exceed, with
-//! room to spare:
+//! without further inequalities and holds, with room to spare, a ball that the T steps cannot leave:
 //!
-//! - gradients bounded by `G` on the region: `T eta G`, by induction over the steps;
-//! - `f` smooth with `L` on it and at least `m`: `sqrt(T eta (f(w_0) - m)/(1 - eta L/2))`. Follow the straight path of
+//! - gradients bounded by `G` on the region: radius `T eta G` round `w_0`, by induction over the steps;
+//! - proxy convexity with `||grad f||^2 <= L g` on it and an `h` that does not depend on `w`: radius
+//!   `sqrt(D^2 + 2 eta T max(h, 0))` round `v`. As long as the iterates lie in the region,
+//!   `||w_{t+1} - v||^2 <= ||w_t - v||^2 - 2 eta ((1 - eta L/2) g(w_t) - h)` with `g >= 0`;
+//! - `f` smooth with `L` on it and at least `m`: radius `sqrt(T eta (f(w_0) - m)/(1 - eta L/2))` round `w_0`. Follow the straight path of
 //!   the steps up to a first exit from a slightly larger ball in the region. With `s_t` the part of step `t`
 //!   before it (`eta` for all but the last), the descent lemma along each part gives
 //!   `sum s_t (1 - eta L/2) ||grad f(w_t)||^2 <= f(w_0) - m`, and by Cauchy-Schwarz the path has at most the length
@@ -31,7 +33,7 @@ use crate::theorem::Theorem;
 use crate::trace::{Refusal, trace};
 
 /// What the proof says.
-const PROOF: &str = "the ball round the start that the steps cannot leave lies in the region";
+const PROOF: &str = "a ball that the steps cannot leave lies in the region";
 
 /// Checks it for the engines.
 ///
@@ -120,13 +122,16 @@ fn holds<A: RigorousArithmetic + Clone>(claim: &Claim, theorem: Theorem, arithme
         return false;
     }
     let mut graph = claim.graph.clone();
-    let Some(reach) = reach(&mut graph, descent, theorem, start) else {
+    let Some((center, reach)) = ball(&mut graph, descent, theorem, start) else {
         return false;
     };
     let distances = match claim.region.w {
-        Set::Box { lo, hi } => vec![graph.sub(start, lo), graph.sub(hi, start)],
-        Set::Ball { center, radius } => {
-            let difference = graph.sub(start, center);
+        Set::Box { lo, hi } => vec![graph.sub(center, lo), graph.sub(hi, center)],
+        Set::Ball {
+            center: middle,
+            radius,
+        } => {
+            let difference = graph.sub(center, middle);
             let length = graph.norm(difference);
             vec![graph.sub(radius, length)]
         }
@@ -159,8 +164,8 @@ fn holds<A: RigorousArithmetic + Clone>(claim: &Claim, theorem: Theorem, arithme
     })
 }
 
-/// A radius that the steps cannot exceed, a constant scalar node.
-fn reach(graph: &mut Graph, descent: &Descent, theorem: Theorem, start: NodeId) -> Option<NodeId> {
+/// Centre and radius of a ball that the steps cannot leave, constant nodes.
+fn ball(graph: &mut Graph, descent: &Descent, theorem: Theorem, start: NodeId) -> Option<(NodeId, NodeId)> {
     let guarantee = descent.guarantee.as_ref()?;
     let Conclusion::Theorem(_) = guarantee.conclusion else {
         return None;
@@ -175,10 +180,20 @@ fn reach(graph: &mut Graph, descent: &Descent, theorem: Theorem, start: NodeId) 
     let floor = match theorem {
         Theorem::BoundedGradient => {
             let bound = constant("G")?;
-            return Some(graph.mul(span, bound));
+            return Some((start, graph.mul(span, bound)));
         }
-        // nothing bounds the gradient
-        Theorem::ProxySmooth => return None,
+        Theorem::ProxySmooth => {
+            let (v, h) = (descent.comparator?, descent.h.filter(|_| !guarantee.moving)?);
+            let h = graph.substitute(h, &[(Input::V, v)]);
+            let above = graph.unary(Unary::Relu, h);
+            let two = graph.integer(2);
+            let rate = graph.mul(two, span);
+            let gain = graph.mul(rate, above);
+            let difference = graph.sub(start, v);
+            let distance = graph.squared_norm(difference);
+            let square = graph.add(distance, gain);
+            return Some((v, graph.unary(Unary::Sqrt, square)));
+        }
         Theorem::ProxyPl => constant("f_inf")?,
         Theorem::LinearRate => constant("xi")?,
     };
@@ -190,5 +205,5 @@ fn reach(graph: &mut Graph, descent: &Descent, theorem: Theorem, start: NodeId) 
     let damping = graph.sub(one, share);
     let scaled = graph.mul(span, fall);
     let square = graph.div(scaled, damping);
-    Some(graph.unary(Unary::Sqrt, square))
+    Some((start, graph.unary(Unary::Sqrt, square)))
 }

@@ -149,9 +149,12 @@ fn words(answers: &Answers, descent: &Descent) -> String {
             (Outcome::Open, _) => "the conclusion is open, since the iterates left its hypotheses".to_owned(),
         });
         if let Some(ratio) = answers.looseness {
-            sentences.push(format!(
-                "at the end the bound is {ratio:.3} times what was reached"
-            ));
+            let ratio = if ratio < 1e6 {
+                format!("{ratio:.3}")
+            } else {
+                format!("{ratio:.3e}")
+            };
+            sentences.push(format!("at the end the bound is {ratio} times what was reached"));
         }
     }
     if let Some(diverged) = &answers.diverged_at {
