@@ -544,6 +544,32 @@ fn the_distance_to_v_bounds_the_iterates_of_a_proxy_smooth_descent() {
     );
 }
 
+/// `f_i = (x - y_i)^2/2`: the mean of `(x - y_i)^2` for `y = (0, 0, 3)` is largest at -4, where it is
+/// `(16 + 16 + 49)/3 = 27`, between `5^2` and `(26/5)^2 = 27.04`.
+#[test]
+fn the_gradients_of_examples_are_a_hypothesis_of_stochastic_descent() {
+    let text = |bound: &str| {
+        let guarantee =
+            format!(r#""seed": 5}}, "guarantee": {{"theorem": "bounded_gradient", "G": "{bound}"}}"#);
+        case("mean((x - y)^2)/2", CONVEX, SGD)
+            .replace("[-2, 2]", "[-4, 4]")
+            .replace(r#""seed": 5}"#, &guarantee)
+    };
+    let (case, claim, certificate) = certified(&text("26/5"));
+    let expected = [
+        ("step", Verdict::Proved),
+        ("examples", Verdict::Proved),
+        ("unbiased", Verdict::Supported),
+        ("iterates", Verdict::Supported),
+    ];
+    assert_eq!(verdicts(&certificate), (expected.to_vec(), Verdict::Supported));
+    verify(&certificate, &case, &claim, &Silent).expect("accepted");
+    let (case, claim, certificate) = certified(&text("5"));
+    assert_eq!(verdicts(&certificate).0[1], ("examples", Verdict::Refuted));
+    assert_eq!(verdicts(&certificate).1, Verdict::Refuted);
+    verify(&certificate, &case, &claim, &Silent).expect("accepted");
+}
+
 /// Every changed word, number and verdict of the block is refused, its digest made right again.
 #[test]
 fn a_changed_guarantee_is_refused() {

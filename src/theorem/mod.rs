@@ -18,13 +18,14 @@ pub enum Theorem {
     /// Summed over t < T, with `||w_T - v||^2 >= 0` and `D = ||w_0 - v||`, and divided by `2 eta T`: the mean of
     /// `g(w_t) - h(w_t, v)` is at most `D^2/(2 eta T) + eta G^2/2`, and so is the least. With batches the
     /// middle term has the expectation `-2 eta <grad f(w_t), w_t - v>` and the last needs
-    /// `E ||s_t||^2 <= G^2`; the least of the expectations is at least the expectation of the least.
+    /// `E ||s_t||^2 <= G^2`, for which it suffices that the mean of `||grad f_i||^2` over the examples is at most
+    /// `G^2`; the least of the expectations is at least the expectation of the least.
     BoundedGradient,
     /// Proxy convexity, `||grad f(w)||^2 <= L g(w)` and `eta L < 2`.
     ///
     /// The last term above is at most `eta^2 L g(w_t)`: the mean of `(1 - eta L/2) g(w_t) - h(w_t, v)` is at most
     /// `D^2/(2 eta T)`. Where `h` does not depend on `w`, divide by `1 - eta L/2 > 0`. Batches need
-    /// `E ||s_t||^2 <= L g(w_t)`, for instance from each example: `||grad f_i||^2 <= L g_i` with `g` the mean of the `g_i`.
+    /// `E ||s_t||^2 <= L g(w_t)`; again the mean of `||grad f_i||^2` suffices.
     ProxySmooth,
     /// Proxy PL, `f(v) <= f(w) + <grad f(w), v - w> + (L/2) ||v - w||^2` (an `L`-Lipschitz gradient on a convex set
     /// gives it), `f >= f_inf`, `eta L < 2`, `mu > 0`.

@@ -143,7 +143,7 @@ def slack_of(name, data):
         f = lambda w: jnp.mean(jnp.log1p(jnp.exp(-y * (X[:, 0] * w[0] + X[:, 1] * w[1] + w[2]))))
         if "lipschitz" in name:
             return bounded(f, 1 if "small" in name else 5)
-        return pair(f) if name in ("iris-logistic", "iris-logistic-descent") else strongly(f, 0.1)
+        return pair(f) if name in ("iris-logistic", "iris-logistic-descent", "iris-logistic-sgd") else strongly(f, 0.1)
     if name.startswith("iris-softmax"):
         labels = jnp.stack([data["setosa"], data["versicolor"], data["virginica"]], 1)
         def f(w):
