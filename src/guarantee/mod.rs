@@ -158,10 +158,15 @@ pub fn derived(case: &Case, claim: &Claim) -> Vec<Derived> {
     // `f(v) <= f(w) + <grad f(w), v - w> + (L/2) ||v - w||^2` is the strong convexity of `-f` with `-L`, for which
     // there are rules of proof; `L`-smoothness implies it, and nothing else of it is used
     let smooth = || {
-        let mut name = format!("minus_{f}");
-        while name.len() > MAX_NAME || taken(case, &name) {
-            name = format!("_{}", name.chars().take(MAX_NAME / 2).collect::<String>());
-        }
+        let short: String = f.chars().take(MAX_NAME / 2).collect();
+        // the case gives finitely many names
+        let name = (0..)
+            .map(|number: u64| match number {
+                0 => format!("minus_{short}"),
+                _ => format!("minus_{short}_{number}"),
+            })
+            .find(|name| !taken(case, name))
+            .unwrap_or_default();
         let bound = asked.constants.get("L").map_or("", |text| text.value.trim());
         let fields = vec![
             ("f", Some(text(name.clone()))),

@@ -13,6 +13,9 @@
 //!   `sum s_t (1 - eta L/2) ||grad f(w_t)||^2 <= f(w_0) - m`, and by Cauchy-Schwarz the path has at most the length
 //!   `sqrt(sum s_t) sqrt(sum s_t ||grad f(w_t)||^2)`: it does not reach that exit.
 //!
+//! Claim and hypotheses may be proved up to a tolerance `d` only, which enlarges the radii: it makes `G` into `G + d`,
+//! `max(h, 0)` into `max(h, 0) + (1 + eta + 1/L) d`, and `f(w_0) - m` into `f(w_0) - m + (T + 2) d`.
+//!
 //! Elsewhere the iterates are run in binary64.
 
 use dashu_ratio::RBig;
@@ -122,7 +125,7 @@ fn holds<A: RigorousArithmetic + Clone>(claim: &Claim, theorem: Theorem, arithme
         return false;
     }
     let mut graph = claim.graph.clone();
-    let Some((center, reach)) = ball(&mut graph, descent, theorem, start) else {
+    let Some((center, reach)) = ball(&mut graph, descent, theorem, start, &claim.tolerance) else {
         return false;
     };
     let distances = match claim.region.w {
@@ -165,7 +168,13 @@ fn holds<A: RigorousArithmetic + Clone>(claim: &Claim, theorem: Theorem, arithme
 }
 
 /// Centre and radius of a ball that the steps cannot leave, constant nodes.
-fn ball(graph: &mut Graph, descent: &Descent, theorem: Theorem, start: NodeId) -> Option<(NodeId, NodeId)> {
+fn ball(
+    graph: &mut Graph,
+    descent: &Descent,
+    theorem: Theorem,
+    start: NodeId,
+    tolerance: &RBig,
+) -> Option<(NodeId, NodeId)> {
     let guarantee = descent.guarantee.as_ref()?;
     let Conclusion::Theorem(_) = guarantee.conclusion else {
         return None;
@@ -177,15 +186,22 @@ fn ball(graph: &mut Graph, descent: &Descent, theorem: Theorem, start: NodeId) -
     let steps = graph.integer(i64::try_from(descent.steps).ok()?);
     let eta = graph.rational(descent.step.clone());
     let span = graph.mul(steps, eta);
+    let one = graph.integer(1);
+    let error = graph.rational(tolerance.clone());
     let floor = match theorem {
         Theorem::BoundedGradient => {
-            let bound = constant("G")?;
+            let bound = graph.add(constant("G")?, error);
             return Some((start, graph.mul(span, bound)));
         }
         Theorem::ProxySmooth => {
             let (v, h) = (descent.comparator?, descent.h.filter(|_| !guarantee.moving)?);
             let h = graph.substitute(h, &[(Input::V, v)]);
             let above = graph.unary(Unary::Relu, h);
+            let inverse = graph.div(one, constant("L")?);
+            let times = graph.add(one, eta);
+            let times = graph.add(times, inverse);
+            let errors = graph.mul(times, error);
+            let above = graph.add(above, errors);
             let two = graph.integer(2);
             let rate = graph.mul(two, span);
             let gain = graph.mul(rate, above);
@@ -199,7 +215,11 @@ fn ball(graph: &mut Graph, descent: &Descent, theorem: Theorem, start: NodeId) -
     };
     let value = graph.substitute(descent.function, &[(Input::W, start)]);
     let fall = graph.sub(value, floor);
-    let (one, half) = (graph.integer(1), graph.fraction(1, 2));
+    let two = graph.integer(2);
+    let times = graph.add(steps, two);
+    let errors = graph.mul(times, error);
+    let fall = graph.add(fall, errors);
+    let half = graph.fraction(1, 2);
     let product = graph.mul(eta, constant("L")?);
     let share = graph.mul(half, product);
     let damping = graph.sub(one, share);
