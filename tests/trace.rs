@@ -144,6 +144,42 @@ fn a_bound_with_a_factor_two_dropped_is_caught() {
     assert_eq!(wrong.answers.exit_code(), 1);
 }
 
+/// The inequality holds along every descent of the catalogue, whose claims are true, and so does every conclusion but
+/// the one that is wrong on purpose.
+#[test]
+fn descents_of_the_catalogue_hold() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("the catalogue") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let case = Case::load(&path, false).unwrap_or_else(|error| panic!("{error}"));
+        if case.descent.is_some() {
+            names.push(case.name);
+        }
+    }
+    names.sort();
+    assert!(
+        names.contains(&"wine-mlp".to_owned()) && names.len() >= 8,
+        "{names:?}"
+    );
+    for name in names {
+        let (case, claim) = shipped(&name);
+        let record = trace(&case, &claim, &Silent).unwrap_or_else(|refusal| panic!("{name}: {refusal:?}"));
+        assert_eq!(record.answers.inequality.outcome, Outcome::Held, "{name}");
+        assert_eq!(record.answers.left_region_at, None, "{name}");
+        let wrong = name == "absolute-value-half-bound";
+        assert_eq!(
+            record.answers.exit_code(),
+            u8::from(wrong),
+            "{name}: {}",
+            record.reason
+        );
+    }
+}
+
 /// `<grad f(w), w> = w^2 = 3 f(w) - f(w)`: an `h` that depends on `w`, and the bound is on `g - h = w^2`.
 #[test]
 fn an_h_that_depends_on_w_goes_to_the_other_side() {
