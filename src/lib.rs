@@ -13,5 +13,8 @@ pub mod error;
 pub mod eval;
 pub mod expr;
 pub mod graph;
+pub mod guarantee;
 pub mod symbolic;
+pub mod theorem;
 pub mod tighten;
+pub mod trace;

@@ -17,6 +17,7 @@ use crate::claim::Claim;
 use crate::claim::statement::{Statement, statement};
 use crate::engine::cross_check::CrossChecks;
 use crate::engine::{Evidence, Findings, Options, Verdict};
+use crate::guarantee::Guarantee;
 
 /// Names the format in every certificate.
 pub const FORMAT: &str = "proxycert-certificate";
@@ -47,6 +48,9 @@ pub struct Certificate {
     pub evidence: Evidence,
     /// how well the evaluators agree
     pub cross_checks: CrossChecks,
+    /// what follows for gradient descent, where the case asks for a theorem
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<Guarantee>,
     /// SHA-256 of everything above, see [`Certificate::digest`]
     pub digest: String,
     /// what varies from run to run
@@ -155,6 +159,20 @@ pub fn case_record(case: &Case) -> CaseRecord {
     }
 }
 
+/// SHA-256, in hexadecimal, of a record as compact JSON without `digest` and `run`.
+pub(crate) fn digest_of(record: &impl Serialize) -> String {
+    let mut value = serde_json::to_value(record).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        object.shift_remove("digest");
+        object.shift_remove("run");
+    }
+    let hash = Sha256::digest(value.to_string().as_bytes());
+    format!(
+        "sha256:{}",
+        hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    )
+}
+
 impl Certificate {
     /// Puts the findings on a claim together.
     pub fn new(
@@ -175,6 +193,7 @@ impl Certificate {
             reason: findings.reason,
             evidence: findings.evidence,
             cross_checks: findings.cross_checks,
+            guarantee: None,
             digest: String::new(),
             run: Run {
                 seconds,
@@ -190,19 +209,18 @@ impl Certificate {
         certificate
     }
 
+    /// The same certificate with a guarantee.
+    #[must_use]
+    pub fn with_guarantee(mut self, guarantee: Option<Guarantee>) -> Certificate {
+        self.guarantee = guarantee;
+        self.digest = self.computed_digest();
+        self
+    }
+
     /// SHA-256, in hexadecimal, of the certificate as compact JSON without `digest` and `run`, keys in
     /// the order of the format.
     pub fn computed_digest(&self) -> String {
-        let mut value = serde_json::to_value(self).unwrap_or_default();
-        if let Some(object) = value.as_object_mut() {
-            object.shift_remove("digest");
-            object.shift_remove("run");
-        }
-        let hash = Sha256::digest(value.to_string().as_bytes());
-        format!(
-            "sha256:{}",
-            hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-        )
+        digest_of(self)
     }
 
     /// The certificate as indented JSON with a final newline.

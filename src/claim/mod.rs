@@ -6,6 +6,7 @@
 //! against each other in every certificate).
 
 pub mod convexity;
+pub mod descent;
 pub mod kinds;
 pub mod population;
 pub mod region;
@@ -25,6 +26,7 @@ use crate::expr::{Context, ExprError, Gradients, MAX_TOTAL_ENTRIES, Scope};
 use crate::graph::op::Input;
 use crate::graph::{GradientRequest, Graph, NodeId};
 use convexity::Convexity;
+use descent::Descent;
 use population::Population;
 use region::{Region, Set};
 
@@ -61,15 +63,19 @@ pub struct Claim {
     /// the slack of one example, where the claim is about expectations: then every node above is that of the
     /// case's own draw
     pub population: Option<Population>,
+    /// how iterates are made and what is said of them, where the case asks for them
+    pub descent: Option<Descent>,
 }
 
 /// For what the arrays of a population stand while a claim is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Examples {
+enum Arrays<'a> {
     /// for their entries in the case
     Drawn,
-    /// for one example, [`Input::Example`]
+    /// for one example of the population, [`Input::Example`]
     One,
+    /// these arrays for further blocks of `w`, of one row each, between the case's own and the model's
+    Blocks(&'a [&'a str]),
 }
 
 /// Turns an error inside an expression into a diagnostic at its place in the case.
@@ -84,7 +90,7 @@ impl Claim {
     /// A diagnostic that points at the place where an expression, a shape or a region does not fit, or at a
     /// constant without a value.
     pub fn new(case: &Case) -> Result<Claim, Box<Diagnostic>> {
-        let mut claim = Claim::build(case, model(case)?, Examples::Drawn)?;
+        let mut claim = Claim::build(case, model(case)?, Arrays::Drawn)?;
         if let Some(spec) = &case.population {
             claim.population = Some(Population::new(case, spec)?);
         }
@@ -102,13 +108,13 @@ impl Claim {
             let fault = case.fault(&population.at, "a model that a program adds has no population");
             return Err(Box::new(fault.expected("a model of the crate, or none")));
         }
-        Claim::build(case, Some(model), Examples::Drawn)
+        Claim::build(case, Some(model), Arrays::Drawn)
     }
 
     fn build(
         case: &Case,
         model: Option<Box<dyn Model>>,
-        examples: Examples,
+        examples: Arrays<'_>,
     ) -> Result<Claim, Box<Diagnostic>> {
         if let Some(unknown) = &case.unknown {
             unknown::Range::new(case, unknown)?;
@@ -125,63 +131,13 @@ impl Claim {
                 ));
             }
         }
-        let mut scope = Scope::new();
-        let mut names = Vec::new();
-        for (name, text) in &case.constants {
-            scope.add_constant(name, &text.value).map_err(place(case, text))?;
-        }
-        for (name, array) in &case.data {
-            let population = case.population.as_ref().filter(|_| examples == Examples::One);
-            let added = match population.and_then(|population| population.place(name)) {
-                Some(place) => {
-                    scope.add_example(name, place.0, &place.1, population.map_or(0, |p| p.width()))
-                }
-                None => scope.add_data(name, &array.shape, array.values.clone()),
-            };
-            let node = added.map_err(|error| case.fault(&array.at, error.message))?;
-            names.push((name.clone(), node));
-        }
-        let mut blocks: Vec<(String, Vec<usize>)> = Vec::new();
-        for (name, shape) in &case.parameters {
-            scope
-                .add_block(name, &shape.value)
-                .map_err(|error| case.fault(&shape.at, error.message))?;
-            blocks.push((name.clone(), shape.value.clone()));
-        }
-        if let Some(model) = model {
-            let at = case.model.as_ref().map_or(&case.claim.at, |spec| &spec.at);
-            let offset = scope.dimension;
-            for (name, shape) in model.blocks() {
-                scope.add_block(&name, &shape).map_err(|error| {
-                    case.fault(at, format!("block `{name}` of the model: {}", error.message))
-                })?;
-                blocks.push((name, shape));
-            }
-            scope.add_model(models::callable(model, offset));
-        }
-        scope
-            .announced
-            .extend(case.define.keys().chain(case.constants.keys()).cloned());
+        let Named {
+            mut scope,
+            names,
+            blocks,
+            functions,
+        } = named(case, model, examples)?;
         let dimension = scope.dimension;
-        if dimension == 0 {
-            let expected = "`parameters` with a shape for each block, or a `model`";
-            return Err(Box::new(
-                case.fault(&case.claim.at, "the case declares no parameters")
-                    .expected(expected),
-            ));
-        }
-        for (name, _) in &blocks {
-            // a block's name is an expression of its own; where it cannot be, it has no name in print
-            if let Ok(node) = scope.elaborate(name, Context::Definition) {
-                names.push((name.clone(), node));
-            }
-        }
-        let mut functions = Vec::new();
-        for (name, text) in &case.define {
-            let root = scope.define(name, &text.value).map_err(place(case, text))?;
-            functions.push((name.clone(), root));
-            names.push((name.clone(), root));
-        }
 
         scope.gradients = Gradients::Own;
         let sides = kinds::sides(case, &mut scope)?;
@@ -215,6 +171,7 @@ impl Claim {
         };
         let region = sets::region(case, &mut scope, &blocks, speaks_of_v)?;
         let convexity = convexity::convexity(case, &mut scope, reference_slack)?;
+        let descent = descent::descent(case, &mut scope, &blocks, &region)?;
         let mut claim = Claim {
             requests: scope.requests.clone(),
             graph: scope.graph,
@@ -231,6 +188,7 @@ impl Claim {
             membership: Vec::new(),
             tolerance,
             population: None,
+            descent,
         };
         claim.fix_points();
         for (input, set) in claim.region.free() {
@@ -262,6 +220,9 @@ impl Claim {
         fix(&mut self.reference_slack);
         self.prerequisites.iter_mut().for_each(&mut fix);
         self.region.constraints.iter_mut().for_each(&mut fix);
+        if let Some(descent) = &mut self.descent {
+            descent.g.iter_mut().chain(&mut descent.h).for_each(&mut fix);
+        }
         self.requests
             .iter_mut()
             .for_each(|request| fix(&mut request.point));
@@ -283,6 +244,98 @@ fn model(case: &Case) -> Result<Option<Box<dyn Model>>, Box<Diagnostic>> {
         case.fault(&at, error.message)
     })?;
     Ok(Some(built))
+}
+
+/// The names of a case, and its functions of the parameters.
+struct Named {
+    scope: Scope,
+    /// names of arrays, blocks and definitions, for printing
+    names: Vec<(String, NodeId)>,
+    /// parameter blocks in order
+    blocks: Vec<(String, Vec<usize>)>,
+    /// definitions and their roots at `w`
+    functions: Vec<(String, NodeId)>,
+}
+
+/// Reads constants, data, parameters and definitions.
+fn named(case: &Case, model: Option<Box<dyn Model>>, examples: Arrays<'_>) -> Result<Named, Box<Diagnostic>> {
+    let as_blocks = match examples {
+        Arrays::Blocks(names) => names,
+        Arrays::Drawn | Arrays::One => &[],
+    };
+    let mut scope = Scope::new();
+    let mut names = Vec::new();
+    for (name, text) in &case.constants {
+        scope.add_constant(name, &text.value).map_err(place(case, text))?;
+    }
+    let population = case.population.as_ref().filter(|_| examples == Arrays::One);
+    for (name, array) in &case.data {
+        if as_blocks.contains(&name.as_str()) {
+            continue;
+        }
+        let added = match population.and_then(|population| population.place(name)) {
+            Some(place) => scope.add_example(name, place.0, &place.1, population.map_or(0, |p| p.width())),
+            None => scope.add_data(name, &array.shape, array.values.clone()),
+        };
+        let node = added.map_err(|error| case.fault(&array.at, error.message))?;
+        names.push((name.clone(), node));
+    }
+    let mut blocks: Vec<(String, Vec<usize>)> = Vec::new();
+    for (name, shape) in &case.parameters {
+        scope
+            .add_block(name, &shape.value)
+            .map_err(|error| case.fault(&shape.at, error.message))?;
+        blocks.push((name.clone(), shape.value.clone()));
+    }
+    for &name in as_blocks {
+        if let Some(array) = case.data.get(name) {
+            let mut shape = array.shape.clone();
+            shape[..1].fill(1);
+            scope
+                .add_block(name, &shape)
+                .map_err(|error| case.fault(&array.at, error.message))?;
+            blocks.push((name.to_owned(), shape));
+        }
+    }
+    if let Some(model) = model {
+        let at = case.model.as_ref().map_or(&case.claim.at, |spec| &spec.at);
+        let offset = scope.dimension;
+        for (name, shape) in model.blocks() {
+            scope
+                .add_block(&name, &shape)
+                .map_err(|error| case.fault(at, format!("block `{name}` of the model: {}", error.message)))?;
+            blocks.push((name, shape));
+        }
+        scope.add_model(models::callable(model, offset));
+    }
+    scope
+        .announced
+        .extend(case.define.keys().chain(case.constants.keys()).cloned());
+    if scope.dimension == 0 {
+        let expected = "`parameters` with a shape for each block, or a `model`";
+        return Err(Box::new(
+            case.fault(&case.claim.at, "the case declares no parameters")
+                .expected(expected),
+        ));
+    }
+    for (name, _) in &blocks {
+        // a block's name is an expression of its own; where it cannot be, it has no name in print
+        if let Ok(node) = scope.elaborate(name, Context::Definition) {
+            names.push((name.clone(), node));
+        }
+    }
+    let mut functions = Vec::new();
+    for (name, text) in &case.define {
+        let root = scope.define(name, &text.value).map_err(place(case, text))?;
+        functions.push((name.clone(), root));
+        names.push((name.clone(), root));
+    }
+    Ok(Named {
+        scope,
+        names,
+        blocks,
+        functions,
+    })
 }
 
 fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Box<Diagnostic>> {

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
 
-use super::{Claim, Examples, model};
+use super::{Arrays, Claim, model};
 
 /// What draws are for; each purpose has random numbers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl Population {
                 error
             }
         };
-        let mut one = Claim::build(case, model(case)?, Examples::One).map_err(of_rows("one example"))?;
+        let mut one = Claim::build(case, model(case)?, Arrays::One).map_err(of_rows("one example"))?;
 
         let rows = 2 * spec.rows();
         let key = DrawKey {
@@ -76,7 +76,7 @@ impl Population {
             }
         }
         let doubled =
-            Claim::build(&larger, model(case)?, Examples::Drawn).map_err(of_rows("twice as many rows"))?;
+            Claim::build(&larger, model(case)?, Arrays::Drawn).map_err(of_rows("twice as many rows"))?;
         let examples = spec.examples(drawn.values().map(|(_, values)| values.as_slice()), rows);
 
         let free = one.region.inputs().contains(&Input::W);

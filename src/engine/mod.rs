@@ -10,7 +10,7 @@ pub mod prove;
 pub mod sample;
 pub mod search;
 pub mod statistics;
-mod stream;
+pub(crate) mod stream;
 mod ties;
 
 use serde::{Deserialize, Serialize};

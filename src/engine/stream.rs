@@ -15,33 +15,33 @@ fn generator(seed: u64, purpose: u64) -> ChaCha8Rng {
 }
 
 /// The stream of one point: uniform and normal numbers.
-pub(super) struct Stream(ChaCha8Rng);
+pub(crate) struct Stream(ChaCha8Rng);
 
 impl Stream {
-    pub(super) fn new(seed: u64, purpose: u64, index: u64) -> Stream {
+    pub(crate) fn new(seed: u64, purpose: u64, index: u64) -> Stream {
         let mut rng = generator(seed, purpose);
         rng.set_stream(index);
         Stream(rng)
     }
 
     /// Uniform in [0, 1), 53 bits.
-    pub(super) fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     /// Uniform in 0..count.
-    pub(super) fn below(&mut self, count: usize) -> usize {
+    pub(crate) fn below(&mut self, count: usize) -> usize {
         ((u128::from(self.0.next_u64()) * count as u128) >> 64) as usize
     }
 
     /// Standard normal (Box, Muller 1958).
-    pub(super) fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = libm::sqrt(-2.0 * libm::log(1.0 - self.uniform()));
         radius * libm::cos(std::f64::consts::TAU * self.uniform())
     }
 
     /// A uniform direction: a unit vector.
-    pub(super) fn direction(&mut self, dimension: usize) -> Vec<f64> {
+    pub(crate) fn direction(&mut self, dimension: usize) -> Vec<f64> {
         loop {
             let normals: Vec<f64> = (0..dimension).map(|_| self.normal()).collect();
             let length = libm::sqrt(normals.iter().map(|x| x * x).sum());
@@ -61,12 +61,12 @@ type Word = [u32; WIDTH];
 
 /// The streams of neighbouring points.
 #[derive(Clone)]
-pub(super) struct BlockStream {
+pub(crate) struct BlockStream {
     key: [u32; 8],
 }
 
 impl BlockStream {
-    pub(super) fn new(seed: u64, purpose: u64) -> BlockStream {
+    pub(crate) fn new(seed: u64, purpose: u64) -> BlockStream {
         let key = generator(seed, purpose).get_seed();
         BlockStream {
             key: std::array::from_fn(|word| {
@@ -77,7 +77,7 @@ impl BlockStream {
 
     /// For the points from number `index` on: numbers `start..` of the stream of each, one for each range,
     /// uniform in it.
-    pub(super) fn uniform(
+    pub(crate) fn uniform(
         &self,
         level: Level,
         index: u64,

@@ -159,7 +159,7 @@ def slack_of(name, data):
         f = lambda w: jnp.mean(jnp.log1p(jnp.exp(-y * (X[:, 0] * w[0] + X[:, 1] * w[1] + w[2]))))
         if "lipschitz" in name:
             return bounded(f, 1 if "small" in name else 5)
-        return pair(f) if name == "iris-logistic" else strongly(f, 0.1)
+        return pair(f) if name in ("iris-logistic", "iris-logistic-descent", "iris-logistic-sgd") else strongly(f, 0.1)
     if name.startswith("iris-softmax"):
         labels = jnp.stack([data["setosa"], data["versicolor"], data["virginica"]], 1)
         def f(w):
@@ -300,6 +300,8 @@ def further(name, data):
     least = lambda w: jnp.mean((X @ w - y) ** 2) / 2
     zero = jnp.zeros(1)
     table = {
+        "absolute-value": lambda: pair(lambda w: jnp.abs(w[0])),
+        "absolute-value-half-bound": lambda: pair(lambda w: jnp.abs(w[0])),
         "least-squares": lambda: pl(least, 0.1357),
         "least-squares-large": lambda: pl(least, 0.26143),
         "least-squares-large-past-1-percent": lambda: pl(least, 1.01 * 0.2614318910224),
