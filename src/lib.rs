@@ -13,6 +13,7 @@ pub mod error;
 pub mod eval;
 pub mod expr;
 pub mod graph;
+pub mod report;
 pub mod symbolic;
 pub mod tighten;
 pub mod trace;

@@ -7,6 +7,7 @@ mod certify;
 mod explain;
 mod new;
 mod output;
+mod report;
 mod schema;
 mod tighten;
 mod verify;
@@ -53,6 +54,8 @@ enum Command {
     Tighten(tighten::Tighten),
     /// Check a certificate against the case it speaks of
     Verify(verify::Verify),
+    /// Show certificates, brackets and traces as a page for people
+    Report(report::Report),
     /// Show what a case claims, and what each engine would do
     Explain(explain::Explain),
     /// Print the JSON schema of a file format
@@ -178,6 +181,7 @@ pub fn main() -> ExitCode {
         Command::Certify(command) => command.run(&printer),
         Command::Tighten(command) => command.run(&printer),
         Command::Verify(command) => command.run(&printer),
+        Command::Report(command) => command.run(&printer),
         Command::Explain(command) => command.run(&printer),
         Command::Schema(command) => command.run(&printer),
         Command::New(command) => command.run(&printer),

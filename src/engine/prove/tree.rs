@@ -48,7 +48,8 @@ impl Rule {
 }
 
 impl Rule {
-    const ALL: [Rule; 8] = [
+    /// Every rule.
+    pub const ALL: [Rule; 8] = [
         Rule::Discard,
         Rule::Natural,
         Rule::MeanValue,
