@@ -117,7 +117,9 @@ impl Report {
             let mut tried = vec![(self.access.set.clone(), case.clone())];
             if let Some(unknown) = &case.unknown {
                 for (_, document) in documents {
-                    let Document::Bracket(bracket) = document else { continue };
+                    let Document::Bracket(bracket) = document else {
+                        continue;
+                    };
                     if bracket.case != case.name || bracket.constant != unknown.name {
                         continue;
                     }

@@ -64,7 +64,10 @@ fn found(bracket: &Bracket, entries: &[Entry]) -> Vec<Block> {
         "The certificates of these values are files of their own, and not all of them are in this report."
     };
     let mut blocks = vec![
-        Block::Text(format!("For the constant {name}: {}.", bracket.reason.trim_end_matches('.'))),
+        Block::Text(format!(
+            "For the constant {name}: {}.",
+            bracket.reason.trim_end_matches('.')
+        )),
         Block::Table(Table {
             caption: format!("Values of {name}, each with the digest of its certificate or its place"),
             head: vec!["What", "Value", "Evidence"],
@@ -113,7 +116,8 @@ fn check(bracket: &Bracket) -> Vec<Block> {
         });
     vec![
         Block::Text(
-            "`tighten` makes the record anew; `verify` checks the certificates of its two ends.".to_owned(),
+            "The first command makes the record anew, the others check the certificates of its two ends."
+                .to_owned(),
         ),
         Block::Code(Code {
             language: "sh",

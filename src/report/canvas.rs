@@ -161,6 +161,14 @@ impl Scale {
         }
     }
 
+    /// A logarithmic axis; both ends are positive.
+    pub fn log(name: &str, from: f64, to: f64) -> Scale {
+        Scale {
+            log: true,
+            ..Scale::linear(name, from, to)
+        }
+    }
+
     /// How far along the axis a number stands, 0 to 1 inside the range.
     fn share(&self, x: f64) -> f64 {
         if self.log {
@@ -183,7 +191,9 @@ impl Scale {
         }
         let rough = (self.to / 5.0 - self.from / 5.0).abs();
         let unit = 10f64.powi(rough.log10().floor() as i32);
-        let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * unit >= rough);
+        let factor = [1.0, 2.0, 5.0, 10.0]
+            .into_iter()
+            .find(|factor| factor * unit >= rough);
         let step = factor.unwrap_or(10.0) * unit;
         if !(step > 0.0 && step.is_finite()) {
             return vec![];
@@ -327,6 +337,52 @@ impl Chart<'_> {
         }
     }
 
+    /// A curve whose stroke tells it from the others without its colour: whole, or broken with longer and longer dashes
+    /// as `pattern` grows.
+    pub fn curve(&mut self, points: &[(f64, f64)], ink: Ink, pattern: usize) {
+        let path: Vec<BackendCoord> = points.iter().map(|&point| self.place(point)).collect();
+        self.patterned(&path, ink, pattern);
+    }
+
+    fn patterned(&mut self, path: &[BackendCoord], ink: Ink, pattern: usize) {
+        let dash = match pattern % 4 {
+            0 => f64::INFINITY,
+            1 => 24.0,
+            2 => 12.0,
+            _ => 5.0,
+        };
+        // along the path, strokes and gaps of one length
+        let mut stroke = Vec::new();
+        let mut left = dash;
+        let mut drawing = true;
+        for ends in path.windows(2) {
+            let [from, to] = [ends[0], ends[1]].map(|(x, y)| (f64::from(x), f64::from(y)));
+            let length = (to.0 - from.0).hypot(to.1 - from.1);
+            let at = |way: f64| {
+                let share = if length > 0.0 { way / length } else { 0.0 };
+                let between = |a: f64, b: f64| (a + (b - a) * share).round() as i32;
+                (between(from.0, to.0), between(from.1, to.1))
+            };
+            let mut way = 0.0;
+            stroke.push(ends[0]);
+            while length - way > left {
+                way += left;
+                stroke.push(at(way));
+                if drawing {
+                    self.stroke(&stroke, ink, 4);
+                }
+                stroke = vec![at(way)];
+                drawing = !drawing;
+                left = dash;
+            }
+            left -= length - way;
+            stroke.push(ends[1]);
+        }
+        if drawing && stroke.len() > 1 {
+            self.stroke(&stroke, ink, 4);
+        }
+    }
+
     /// A filled rectangle between two corners of the axes.
     pub fn area(&mut self, corners: [(f64, f64); 2], ink: Ink) {
         self.rectangle(corners, ink, true);
@@ -362,5 +418,13 @@ impl Chart<'_> {
         }
         let _ = self.backend.draw_rect(upper, lower, &Pen(Ink::Muted, 1), false);
         self.words(text, (left + 46, top + 17), Ink::Text, Anchor::Right);
+    }
+
+    /// A stroke of a curve in the legend, with its name.
+    pub fn legend_line(&mut self, row: usize, ink: Ink, pattern: usize, text: &str) {
+        let [_, top, right, _] = self.frame;
+        let (left, y) = (right + 12, top + 20 + 44 * row as i32);
+        self.patterned(&[(left, y), (left + 48, y)], ink, pattern);
+        self.words(text, (left + 56, y), Ink::Text, Anchor::Right);
     }
 }

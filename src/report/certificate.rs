@@ -145,7 +145,8 @@ fn sampled(certificate: &Certificate) -> Vec<Block> {
     if uniform.quantiles.len() > 1 && uniform.count > 1 {
         let rows = uniform.quantiles.iter();
         blocks.push(Block::Table(Table {
-            caption: "Quantiles: the smallest slack with at least that share of the points at or below it".to_owned(),
+            caption: "Quantiles: the smallest slack with at least that share of the points at or below it"
+                .to_owned(),
             head: vec!["Share of the points", "Slack"],
             rows: rows
                 .map(|quantile| vec![percent(quantile.share), short(quantile.slack)])
@@ -200,15 +201,17 @@ fn sampled(certificate: &Certificate) -> Vec<Block> {
 fn around(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
     let Some(source) = entry.source else {
         return vec![Block::Text(
-            "A picture of the slack around its worst known point needs the case: make the report with \
-             `--case` and the case file."
+            "A picture of the slack around its worst known point needs the case: make the report again with \
+             --case and the case file."
                 .to_owned(),
         )];
     };
     match slice::around(certificate, &source.claim) {
         Ok(slice) => match plot::slice(&slice) {
             Some(figure) => vec![Block::Figure(figure)],
-            None => vec![Block::Text("The slack is nowhere finite around this point.".to_owned())],
+            None => vec![Block::Text(
+                "The slack is nowhere finite around this point.".to_owned(),
+            )],
         },
         Err(reason) => vec![Block::Text(reason)],
     }
@@ -217,8 +220,8 @@ fn around(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
 fn python(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
     let (Some(source), Some(witness)) = (entry.source, &certificate.evidence.witness) else {
         return vec![Block::Text(
-            "A program that recomputes the slack at the witness with numpy needs the case: make the report with \
-             `--case` and the case file."
+            "A program that recomputes the slack at the witness with numpy needs the case: make the report again \
+             with --case and the case file."
                 .to_owned(),
         )];
     };
@@ -238,9 +241,8 @@ fn python(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
             }
             blocks.push(Block::Code(Code {
                 language: "python",
-                folded: (program.lines().count() > 40).then(|| {
-                    format!("Show the program ({} lines)", program.lines().count())
-                }),
+                folded: (program.lines().count() > 40)
+                    .then(|| format!("Show the program ({} lines)", program.lines().count())),
                 text: program,
             }));
             blocks
@@ -253,14 +255,25 @@ fn check(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
     let checks = &certificate.cross_checks;
     let mut rows = vec![
         vec!["Certificate".to_owned(), certificate.digest.clone()],
-        vec!["Case, with its data".to_owned(), format!("sha256:{}", certificate.case.digest)],
+        vec![
+            "Case, with its data".to_owned(),
+            format!("sha256:{}", certificate.case.digest),
+        ],
         vec![
             "Made by".to_owned(),
             format!("{} {}", certificate.tool.name, certificate.tool.version),
         ],
         vec![
             "Samples, seed".to_owned(),
-            format!("{}, {}", count(certificate.options.samples), certificate.options.seed),
+            format!(
+                "{}, {}",
+                count(certificate.options.samples),
+                certificate.options.seed
+            ),
+        ],
+        vec![
+            "Tolerance in binary64".to_owned(),
+            full(certificate.options.tolerance),
         ],
         vec!["Boxes at most".to_owned(), count(certificate.options.max_boxes)],
         vec![
@@ -272,22 +285,33 @@ fn check(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
     if let Some(gradient) = checks.gradient {
         rows.push(vec![
             "Gradient, against Burn's autodiff".to_owned(),
-            format!("{} relative difference at most, at {} points", short(gradient), count(checks.points)),
+            format!(
+                "{} relative difference at most, at {} points",
+                short(gradient),
+                count(checks.points)
+            ),
         ]);
     }
     rows.push(vec![
         "Slack, against Burn".to_owned(),
-        format!("{} relative difference at most, at {} points", short(checks.bulk), count(checks.points)),
+        format!(
+            "{} relative difference at most, at {} points",
+            short(checks.bulk),
+            count(checks.points)
+        ),
     ]);
     let agreed = match entry.source {
-        Some(_) => "Case and statement were compared with the case file when this page was made; the evidence was not \
-                    recomputed.",
+        Some(_) => {
+            "Case and statement were compared with the case file when this page was made; the evidence was not \
+                    recomputed."
+        }
         None => "This page was made without the case file: nothing was compared with it.",
     };
     vec![
         Block::Text(
-            "`verify` builds the claim anew from the case that you hold and recomputes the decisive part in other \
-             arithmetic; `certify` makes the certificate anew. Neither trusts this page."
+            "The first command builds the claim anew from the case that you hold and recomputes the decisive part in \
+             other arithmetic; the second makes the certificate anew. Neither trusts this page. Exit code 0 of the \
+             first means that the certificate holds, 1 that it is refused."
                 .to_owned(),
         ),
         commands(entry),
@@ -297,16 +321,14 @@ fn check(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
             head: vec!["Item", "Value"],
             rows,
         }),
-        Block::Text(format!(
-            "Enclosures and tolerances: the tolerance in binary64 is {}.",
-            full(certificate.options.tolerance)
-        )),
     ]
 }
 
 /// The commands that check a certificate.
 fn commands(entry: &Entry) -> Block {
-    let case = entry.source.map_or("CASE.json".to_owned(), |source| quoted(&source.file));
+    let case = entry
+        .source
+        .map_or("CASE.json".to_owned(), |source| quoted(&source.file));
     let settings: String = entry
         .source
         .iter()

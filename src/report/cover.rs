@@ -48,7 +48,8 @@ pub fn blocks(proof: &Proof, claim: Option<&Claim>) -> Vec<Block> {
             }
         }
         None if claim.is_none() => blocks.push(Block::Text(
-            "Where there are one or two coordinates the boxes are drawn if the report is made with `--case`.".to_owned(),
+            "Where there are one or two coordinates the boxes are drawn if the report is made with --case."
+                .to_owned(),
         )),
         None => {}
     }
@@ -124,7 +125,10 @@ fn boxes(proof: &Proof, claim: &Claim) -> Option<Boxes> {
     };
     let names = match (proof.rule == HESSIAN, claim.region.inputs().len(), root.len()) {
         (true, _, 1) => vec!["the coordinate of w and v".to_owned()],
-        (true, ..) => vec!["coordinate 0 of w and v".to_owned(), "coordinate 1 of w and v".to_owned()],
+        (true, ..) => vec![
+            "coordinate 0 of w and v".to_owned(),
+            "coordinate 1 of w and v".to_owned(),
+        ],
         (false, 2, _) => vec!["w".to_owned(), "v".to_owned()],
         (false, _, 1) => vec![letter.to_owned()],
         (false, ..) => vec![format!("{letter}[0]"), format!("{letter}[1]")],
@@ -154,13 +158,7 @@ fn letters<'a>(trees: impl Iterator<Item = &'a str>, proof: &Proof) -> Block {
     }
     let rows = Rule::ALL.iter().filter_map(|&rule| {
         let found = counts[rule.letter() as usize];
-        (found > 0).then(|| {
-            vec![
-                rule.letter().to_string(),
-                meaning(rule).to_owned(),
-                count(found),
-            ]
-        })
+        (found > 0).then(|| vec![rule.letter().to_string(), meaning(rule).to_owned(), count(found)])
     });
     Block::Table(Table {
         caption: format!(
@@ -177,21 +175,28 @@ fn letters<'a>(trees: impl Iterator<Item = &'a str>, proof: &Proof) -> Block {
 /// The parts of a lifted claim.
 fn parts(lifting: &Lifting) -> Vec<Block> {
     if lifting.parts.is_empty() {
-        return vec![Block::Text("No part was left: the bound is exact algebra.".to_owned())];
+        return vec![Block::Text(
+            "No part was left: the bound is exact algebra.".to_owned(),
+        )];
     }
     let boxes = |trees: &[String]| -> u64 {
         let bytes = trees.iter().flat_map(|tree| tree.bytes());
         bytes.filter(|byte| !byte.is_ascii_digit()).count() as u64
     };
-    let rows = lifting.parts.iter().enumerate().take(PARTS).map(|(number, part)| {
-        vec![
-            (number + 1).to_string(),
-            part.ranges.len().to_string(),
-            part.trees.len().to_string(),
-            count(boxes(&part.trees)),
-            full(part.floor),
-        ]
-    });
+    let rows = lifting
+        .parts
+        .iter()
+        .enumerate()
+        .take(PARTS)
+        .map(|(number, part)| {
+            vec![
+                (number + 1).to_string(),
+                part.ranges.len().to_string(),
+                part.trees.len().to_string(),
+                count(boxes(&part.trees)),
+                full(part.floor),
+            ]
+        });
     let shown = if lifting.parts.len() > PARTS {
         format!(", the first {PARTS} of {}", lifting.parts.len())
     } else {

@@ -5,6 +5,7 @@
 
 use super::mathml;
 use super::page::{Block, Chapter, Code, Figure, Page, Table};
+use super::words::capital;
 
 /// Colours, sizes, and what changes in the dark and on paper.
 const STYLE: &str = include_str!("style.css");
@@ -184,7 +185,11 @@ impl Html {
         let (language, text) = (code.language, escape(&code.text));
         self.raw(&format!(
             "<pre class=\"{language}\" tabindex=\"0\" aria-label=\"{}\"><code>{text}</code></pre>\n",
-            if language == "python" { "Python program" } else { "Commands" }
+            if language == "python" {
+                "Python program"
+            } else {
+                "Commands"
+            }
         ));
         if code.folded.is_some() {
             self.raw("</details>\n");
@@ -217,14 +222,5 @@ fn answer_class(word: &str) -> &'static str {
         "refuted" | "failed" => "bad",
         "supported" => "mild",
         _ => "open",
-    }
-}
-
-/// With a capital first letter.
-fn capital(word: &str) -> String {
-    let mut rest = word.chars();
-    match rest.next() {
-        Some(first) => first.to_uppercase().chain(rest).collect(),
-        None => String::new(),
     }
 }

@@ -49,7 +49,9 @@ fn one(entry: &Entry) -> [String; 2] {
             let by = match (certificate.verdict, &evidence.proof) {
                 (Verdict::Proved, Some(proof)) => proof.rule.clone(),
                 (Verdict::Refuted, _) => "a witness".to_owned(),
-                (Verdict::Supported, _) => format!("{} samples", words::count(evidence.sampling.uniform.count)),
+                (Verdict::Supported, _) => {
+                    format!("{} samples", words::count(evidence.sampling.uniform.count))
+                }
                 (Verdict::Proved | Verdict::Undecided, _) => "nothing".to_owned(),
             };
             let cells = [
@@ -62,7 +64,11 @@ fn one(entry: &Entry) -> [String; 2] {
             ];
             let claim = if mathml::is_known(&statement.latex) {
                 // each letter in a formula of its own, so that lines can break
-                let parts: Vec<String> = statement.latex.split(r",\quad ").map(|part| format!("${part}$")).collect();
+                let parts: Vec<String> = statement
+                    .latex
+                    .split(r",\quad ")
+                    .map(|part| format!("${part}$"))
+                    .collect();
                 format!("{}.", parts.join(", "))
             } else {
                 escape(&statement.words)
@@ -87,10 +93,9 @@ fn one(entry: &Entry) -> [String; 2] {
                 bracket.reason.clone(),
                 format!("{} runs", bracket.runs.len()),
             ];
-            let paper = bracket
-                .paper
-                .as_ref()
-                .map_or(String::new(), |paper| format!(" The source claims {}.", escape(&paper.value)));
+            let paper = bracket.paper.as_ref().map_or(String::new(), |paper| {
+                format!(" The source claims {}.", escape(&paper.value))
+            });
             let paragraph = format!(
                 "\\paragraph{{Best value of {} in {}}} {}.{paper} Each verdict is about its own value and rests on its own \
                  certificate.",

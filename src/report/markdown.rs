@@ -2,19 +2,23 @@
 
 use super::mathml;
 use super::page::{Block, Chapter, Code, Page, Table};
+use super::words::capital;
 
 /// Text in a paragraph or in a cell: on one line, and none of its characters means anything to markdown or HTML.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // a colon or an at sign could make an address a link
-            ':' => out.push_str("&#58;"),
-            '@' => out.push_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '~' | '$' | '!' => out.extend(['\\', c]),
+            // no address becomes a link, and nobody is mentioned
+            ':' if rest.as_str().starts_with('/') => out.push_str("&#58;"),
+            '@' if rest.as_str().starts_with(|next: char| next != ' ') => out.push_str("&#64;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '#' | '|' | '~' | '$' | '!' => {
+                out.extend(['\\', c])
+            }
             c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
@@ -71,7 +75,11 @@ fn block(out: &mut String, block: &Block) {
     match block {
         Block::Text(text) => out.push_str(&format!("{}\n\n", escape(text))),
         Block::Answer { word, sentence } => {
-            out.push_str(&format!("**{}.** {}\n\n", escape(word), escape(sentence)));
+            out.push_str(&format!(
+                "**{}.** {}\n\n",
+                escape(&capital(word)),
+                escape(sentence)
+            ));
         }
         Block::Formulas { latex, words } => {
             if latex.iter().all(|latex| mathml::is_known(latex)) {

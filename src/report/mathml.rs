@@ -6,10 +6,63 @@ use pulldown_latex::{Parser, Storage, push_mathml};
 
 /// Every command that the statements of claims and guarantees are written with.
 const COMMANDS: &[&str] = &[
-    "left", "right", "quad", "operatorname", "cdot", "frac", "tfrac", "mathrm", "text", "nabla", "ge", "le", "langle",
-    "rangle", "lVert", "rVert", "lvert", "rvert", "sqrt", "top", "max", "min", "exp", "log", "sin", "cos", "tanh", "sum",
-    "infty", "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
-    "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega", "Gamma", "Omega", "mathbb", "bar", "ldots", "sum",
+    "left",
+    "right",
+    "quad",
+    "operatorname",
+    "cdot",
+    "frac",
+    "tfrac",
+    "mathrm",
+    "text",
+    "nabla",
+    "ge",
+    "le",
+    "langle",
+    "rangle",
+    "lVert",
+    "rVert",
+    "lvert",
+    "rvert",
+    "sqrt",
+    "top",
+    "max",
+    "min",
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "tanh",
+    "sum",
+    "infty",
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+    "Gamma",
+    "Omega",
+    "mathbb",
+    "bar",
+    "ldots",
+    "sum",
     "prod",
 ];
 /// Longest formula that is converted, in bytes.
@@ -42,7 +95,8 @@ pub fn is_known(latex: &str) -> bool {
                     return false;
                 }
             }
-            ' ' | '(' | ')' | '[' | ']' | '+' | '-' | '=' | '^' | '_' | ',' | '.' | ':' | '/' | '|' | '*' => {}
+            ' ' | '(' | ')' | '[' | ']' | '+' | '-' | '=' | '^' | '_' | ',' | '.' | ':' | '/' | '|' | '*' => {
+            }
             c if c.is_ascii_alphanumeric() => {}
             _ => return false,
         }

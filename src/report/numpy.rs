@@ -61,11 +61,12 @@ pub fn program(claim: &Claim, witness: &Witness) -> Result<String, String> {
     let graph = &claim.graph;
     let needed = graph.reachable(&[claim.slack]);
     let ids: Vec<NodeId> = graph.ids().filter(|id| needed[id.index()]).collect();
-    let numbers: usize = ids.iter().map(|&id| stored(graph, id)).sum::<usize>() + witness.w.len() + witness.v.len();
+    let numbers: usize =
+        ids.iter().map(|&id| stored(graph, id)).sum::<usize>() + witness.w.len() + witness.v.len();
     if numbers > MAX_NUMBERS || ids.len() > MAX_LINES {
         return Err(format!(
             "The program is left out: it would hold {numbers} numbers in {} lines, more than the {MAX_NUMBERS} numbers or \
-             the {MAX_LINES} lines that fit on a page. `verify` makes the same check.",
+             the {MAX_LINES} lines that fit on a page. The command verify makes the same check.",
             ids.len()
         ));
     }
@@ -73,7 +74,13 @@ pub fn program(claim: &Claim, witness: &Witness) -> Result<String, String> {
     let used = |input: Input| ids.iter().any(|&id| graph.node(id).op == Op::Input(input));
     for (name, input, side) in [("w", Input::W, &witness.w), ("v", Input::V, &witness.v)] {
         if used(input) {
-            body.push_str(&format!("{name} = np.array([{}])\n", side.iter().map(|x| float_literal(x)).collect::<Vec<_>>().join(", ")));
+            body.push_str(&format!(
+                "{name} = np.array([{}])\n",
+                side.iter()
+                    .map(|x| float_literal(x))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ));
         }
     }
     for &id in &ids {
@@ -135,7 +142,9 @@ fn formula(graph: &Graph, id: NodeId, args: &[String]) -> Result<String, String>
     let shape = tuple(&node.shape);
     let arg = |number: usize| args[number].as_str();
     Ok(match &node.op {
-        Op::Input(_) => return Err("The program is left out: the slack reads a gradient from outside.".to_owned()),
+        Op::Input(_) => {
+            return Err("The program is left out: the slack reads a gradient from outside.".to_owned());
+        }
         Op::Constant(position) => constant(graph.constant(*position), &shape, node.shape.is_empty()),
         Op::Pi => "np.float64(np.pi)".to_owned(),
         Op::Unary(op) => unary(*op, arg(0)),

@@ -9,6 +9,7 @@ use crate::engine::Verdict;
 use crate::engine::prove::tree::Rule;
 use crate::engine::statistics::Histogram;
 use crate::tighten::Bracket;
+use crate::trace::record::{Held, Record, Trace};
 
 /// Width and height of a picture.
 const SIZE: (u32, u32) = (880, 560);
@@ -41,7 +42,10 @@ pub fn histogram(histogram: &Histogram, tolerance: f64) -> Option<Figure> {
     let (left, right) = (from.min(0.0), to.max(0.0));
     let [left, right] = padded(left, right, 0.03);
     let top = highest * 1.08;
-    let scales = (Scale::linear("slack", left, right), Scale::linear("points", 0.0, top));
+    let scales = (
+        Scale::linear("slack", left, right),
+        Scale::linear("points", 0.0, top),
+    );
     let picture = chart(SIZE, scales.0, scales.1, 28, |chart| {
         for (bin, &points) in counts.iter().enumerate().filter(|(_, points)| **points > 0) {
             let corners = [(edge(bin), 0.0), (edge(bin + 1), points as f64)];
@@ -155,9 +159,17 @@ fn line(slice: &Slice, lo: f64, hi: f64) -> String {
 /// The level of a slack: 0 next to 0, the last one for the largest, spaced by factors of 4.
 fn level(value: f64, largest: f64) -> Ink {
     let share = value.abs() / largest;
-    let below = if share > 0.0 { -share.log2() / 2.0 } else { f64::INFINITY };
+    let below = if share > 0.0 {
+        -share.log2() / 2.0
+    } else {
+        f64::INFINITY
+    };
     let level = (LEVELS - 1).saturating_sub(below.min(LEVELS as f64).max(0.0) as usize);
-    if value < 0.0 { Ink::Below(level) } else { Ink::Above(level) }
+    if value < 0.0 {
+        Ink::Below(level)
+    } else {
+        Ink::Above(level)
+    }
 }
 
 /// The plane: cells by level, hatched where negative, with the border of 0.
@@ -179,9 +191,13 @@ fn plane(slice: &Slice, lo: f64, hi: f64) -> String {
                 value.is_finite().then(|| level(value, largest))
             };
             let hatch = |column: usize| (value(column, row) < 0.0).then_some(Ink::Hatch);
-            let inks: [Vec<Option<Ink>>; 2] = [(0..count).map(fill).collect(), (0..count).map(hatch).collect()];
+            let inks: [Vec<Option<Ink>>; 2] =
+                [(0..count).map(fill).collect(), (0..count).map(hatch).collect()];
             for (start, end, ink) in inks.iter().flat_map(|inks| runs(inks)) {
-                chart.area([(edge(0, start), edge(1, row)), (edge(0, end), edge(1, row + 1))], ink);
+                chart.area(
+                    [(edge(0, start), edge(1, row)), (edge(0, end), edge(1, row + 1))],
+                    ink,
+                );
             }
         }
         let parts = |a: f64, b: f64| a.is_finite() && b.is_finite() && (a < 0.0) != (b < 0.0);
@@ -219,7 +235,9 @@ fn levels(chart: &mut Chart, values: &[f64], largest: f64) {
     let used: Vec<Ink> = finite.map(|&value| level(value, largest)).collect();
     let end = |level: usize| largest * 0.25f64.powi((LEVELS - 1 - level) as i32);
     let number = |x: f64| tick(format!("{x:.2e}").parse().unwrap_or(x));
-    let above = (0..LEVELS).rev().map(|level| (Ink::Above(level), false, format!("to {}", number(end(level)))));
+    let above = (0..LEVELS)
+        .rev()
+        .map(|level| (Ink::Above(level), false, format!("to {}", number(end(level)))));
     let below = (0..LEVELS).map(|level| (Ink::Below(level), true, format!("to {}", number(-end(level)))));
     let rows = above.chain(below).filter(|(ink, ..)| used.contains(ink));
     for (row, (ink, hatched, words)) in rows.enumerate() {
@@ -233,7 +251,14 @@ pub fn boxes(boxes: &Boxes) -> Option<Figure> {
         .into_iter()
         .filter(|rule| boxes.leaves.iter().any(|(_, own)| own == rule))
         .collect();
-    let ink = |rule: Rule| Ink::Box(used.iter().position(|own| *own == rule).unwrap_or(0).min(BOXES - 1));
+    let ink = |rule: Rule| {
+        Ink::Box(
+            used.iter()
+                .position(|own| *own == rule)
+                .unwrap_or(0)
+                .min(BOXES - 1),
+        )
+    };
     let finite = boxes.root.iter().flatten().all(|end| end.is_finite());
     if !finite || boxes.root.iter().any(|[lo, hi]| lo >= hi) {
         return None;
@@ -332,5 +357,99 @@ pub fn bracket(bracket: &Bracket) -> Option<Figure> {
         caption: "A circle is a proved value, a cross a refuted one, a question mark one that is neither. The upright line is \
                   the value in the source."
             .to_owned(),
+    })
+}
+
+/// The first trajectory on logarithmic axes: f, g, the running minimum and the guarantee, and the gradient's norm.
+pub fn trace(trace: &Trace) -> Vec<Figure> {
+    let Some(run) = trace.runs.first() else {
+        return vec![];
+    };
+    type Read = fn(&Record) -> Option<f64>;
+    let bounded = match trace.guarantee.as_ref().map(|guarantee| guarantee.held) {
+        Some(Held::G) | None => "least g so far",
+        Some(Held::Least) => "least so far",
+    };
+    let losses: [(&str, Read); 4] = [
+        ("f", |record| Some(record.f)),
+        ("g", |record| record.g),
+        (bounded, |record| record.least),
+        ("guarantee", |record| record.bound),
+    ];
+    let others: [(&str, Read); 2] = [
+        ("|grad f|", |record| Some(record.gradient)),
+        ("slack", |record| Some(record.slack)),
+    ];
+    let picture = |title: &str, curves: &[(&'static str, Read)], caption: &str| {
+        let curves: Vec<(&str, Vec<(f64, f64)>)> = curves
+            .iter()
+            .map(|(name, read)| {
+                // iterate t stands at t + 1, so that the start has a place on the axis
+                let points = run.records.iter().filter_map(|record| {
+                    let value = read(record).filter(|value| *value > 0.0 && value.is_finite())?;
+                    Some((record.t as f64 + 1.0, value))
+                });
+                (*name, points.collect())
+            })
+            .filter(|(_, points): &(_, Vec<_>)| !points.is_empty())
+            .collect();
+        curves_on_log_axes(title, &curves, caption)
+    };
+    let start = run.start;
+    [
+        picture(
+            &format!("Losses and the guarantee, from start {start}"),
+            &losses,
+            "The guarantee bounds the curve of the running minimum, or of g where it says so. Numbers that are not positive \
+             have no place on a logarithmic axis and are left out.",
+        ),
+        picture(
+            &format!("Gradient and slack, from start {start}"),
+            &others,
+            "Where the curve of the slack is missing it is not positive.",
+        ),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Curves of positive numbers, each with its name at its end and a stroke of its own.
+fn curves_on_log_axes(title: &str, curves: &[(&str, Vec<(f64, f64)>)], caption: &str) -> Option<Figure> {
+    let all = || curves.iter().flat_map(|(_, points)| points);
+    let (lo, hi) = all().fold((f64::INFINITY, 0.0f64), |(lo, hi), (_, y)| {
+        (lo.min(*y), hi.max(*y))
+    });
+    let last = all().map(|(x, _)| *x).fold(2.0, f64::max);
+    if !(lo <= hi) {
+        return None;
+    }
+    let (bottom, top) = ((lo / 1.5).max(f64::MIN_POSITIVE), (hi * 1.5).min(f64::MAX));
+    let x = Scale::log("step t + 1", 1.0, last);
+    let picture = chart(SIZE, x, Scale::log("value", bottom, top), 214, |chart| {
+        for (number, (name, points)) in curves.iter().enumerate() {
+            let ink = Ink::Curve(1 + number % 4);
+            chart.curve(points, ink, number);
+            chart.legend_line(number, ink, number, name);
+        }
+    });
+    let told: Vec<String> = curves
+        .iter()
+        .filter_map(|(name, points)| {
+            let (first, last) = (points.first()?, points.last()?);
+            Some(format!(
+                "{name} from {} at step {} to {} at step {}",
+                short(first.1),
+                first.0 - 1.0,
+                short(last.1),
+                last.0 - 1.0
+            ))
+        })
+        .collect();
+    Some(Figure {
+        svg: picture,
+        title: title.to_owned(),
+        description: format!("{}.", told.join("; ")),
+        caption: format!("Both axes are logarithmic. {caption}"),
     })
 }

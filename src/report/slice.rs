@@ -77,8 +77,8 @@ pub fn around(certificate: &Certificate, claim: &Claim) -> Result<Slice, String>
     }
     let (what, base) = worst(certificate, &mut points)
         .ok_or("The certificate names no point to look around: it has too many coordinates.")?;
-    let directions = directions(claim, &points, &base)
-        .ok_or("The region has no width around this point, in binary64.")?;
+    let directions =
+        directions(claim, &points, &base).ok_or("The region has no width around this point, in binary64.")?;
     let count = if directions.len() == 1 { LINE } else { PLANE };
     let moved: Vec<&str> = directions.iter().map(|d| d.axis.words.as_str()).collect();
     let fixed = format!("{}; everything else is held at {what}", moved.join(" and "));
@@ -115,7 +115,13 @@ fn worst(certificate: &Certificate, points: &mut Points) -> Option<(&'static str
     }
     let minima = [&evidence.sampling.uniform.minimum]
         .into_iter()
-        .chain(evidence.sampling.directed.iter().map(|directed| &directed.minimum))
+        .chain(
+            evidence
+                .sampling
+                .directed
+                .iter()
+                .map(|directed| &directed.minimum),
+        )
         .flatten()
         .map(|minimum| (minimum.slack, minimum.w.clone(), minimum.v.clone()));
     let searched = evidence
@@ -344,7 +350,11 @@ fn evaluate(
         for number in numbers.clone() {
             let mut point = base.clone();
             for (axis, (input, along)) in alongs.iter().enumerate() {
-                let place = if axis == 0 { number % slice.count } else { number / slice.count };
+                let place = if axis == 0 {
+                    number % slice.count
+                } else {
+                    number / slice.count
+                };
                 let step = slice.position(axis, place) - slice.axes[axis].at;
                 let side = point.side_mut(*input);
                 side.iter_mut().zip(along).for_each(|(x, d)| *x += step * d);

@@ -153,6 +153,15 @@ pub fn percent_up(share: f64) -> String {
     format!("{:.digits$} %", units * unit)
 }
 
+/// With a capital first letter.
+pub fn capital(word: &str) -> String {
+    let mut rest = word.chars();
+    match rest.next() {
+        Some(first) => first.to_uppercase().chain(rest).collect(),
+        None => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
