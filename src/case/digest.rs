@@ -10,7 +10,9 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Array, BoxSpec, Case, SetSpec, SideSpec, TensorSpec, Text};
+use super::{
+    Array, BoxSpec, Case, DescentSpec, GuaranteeSpec, SetSpec, SideSpec, StartSpec, TensorSpec, Text,
+};
 
 /// SHA-256 of the case, in hexadecimal.
 pub fn case(case: &Case) -> String {
@@ -55,6 +57,8 @@ pub fn canonical(case: &Case) -> Value {
         claim,
         region,
         check,
+        descent,
+        guarantee,
     } = case;
     let blocks: Vec<Value> = parameters
         .iter()
@@ -64,7 +68,7 @@ pub fn canonical(case: &Case) -> Value {
         .iter()
         .map(|(name, data)| (name.clone(), array(data).into()))
         .collect();
-    sorted(json!({
+    let mut form = json!({
         "name": name,
         "title": title,
         "source": {"work": source.work, "where": source.place, "note": source.note},
@@ -88,7 +92,48 @@ pub fn canonical(case: &Case) -> Value {
             "max_boxes": check.max_boxes,
             "starts": check.starts,
         },
-    }))
+    });
+    // left out where the case says nothing of iterates, so that such a case keeps its digest
+    if let Some(spec) = descent {
+        form["descent"] = self::descent(spec);
+    }
+    if let Some(spec) = guarantee {
+        form["guarantee"] = match spec {
+            GuaranteeSpec::Bound(bound) => json!({"bound": text(bound)}),
+            GuaranteeSpec::Theorem {
+                theorem,
+                constants,
+                at: _,
+            } => json!({"theorem": theorem.name(), "constants": texts(constants)}),
+        };
+    }
+    sorted(form)
+}
+
+fn descent(spec: &DescentSpec) -> Value {
+    let DescentSpec {
+        step,
+        steps,
+        start,
+        comparator,
+        seed,
+        batches,
+        at: _,
+    } = spec;
+    json!({
+        "step": text(step),
+        "steps": steps,
+        "start": match start {
+            StartSpec::Point(point) => json!({"point": tensor(point)}),
+            StartSpec::Draws(count) => json!({"draws": count}),
+        },
+        "comparator": comparator.as_ref().map(tensor),
+        "seed": seed,
+        "batches": batches.as_ref().map(|batches| {
+            let over: Vec<&String> = batches.over.iter().map(|name| &name.value).collect();
+            json!({"size": batches.size, "over": over})
+        }),
+    })
 }
 
 fn text(text: &Text) -> Value {
@@ -231,6 +276,28 @@ mod tests {
             (r#""p": [2]"#, r#""p": [2, 1]"#),
             (r#""convex""#, r#""star_convex""#),
             (r#""f": "f""#, r#""f": "g""#),
+            (
+                r#""name": "a""#,
+                r#""name": "a", "descent": {"method": "gd", "step": 1, "steps": 2, "start": 0}"#,
+            ),
+            (
+                r#""name": "a""#,
+                r#""name": "a", "descent": {"method": "gd", "step": 1, "steps": 2, "start": 1}"#,
+            ),
+            (
+                r#""name": "a""#,
+                r#""name": "a", "descent": {"method": "gd", "step": 1, "steps": 2, "start": {"draws": 1}}"#,
+            ),
+            (
+                r#""name": "a""#,
+                r#""name": "a", "descent": {"method": "gd", "step": 1, "steps": 2, "start": 1},
+                    "guarantee": {"theorem": "bounded_gradient", "G": 1}"#,
+            ),
+            (
+                r#""name": "a""#,
+                r#""name": "a", "descent": {"method": "gd", "step": 1, "steps": 2, "start": 1},
+                    "guarantee": {"bound": "D"}"#,
+            ),
             ("[0, 1]", "[0, 2]"),
             ("[0, 1]", "[[0, 1], [0, 1], [0, 1]]"),
             (r#"{"box": [0, 1]}"#, r#"{"point": [0, 1, 1]}"#),

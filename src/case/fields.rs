@@ -147,6 +147,16 @@ pub(super) fn string(value: Value<'_>) -> Result<String> {
     }
 }
 
+/// A string that is one of the known ones.
+pub(super) fn only_of(value: Value<'_>, known: &[&str]) -> Result<String> {
+    let word = string(value)?;
+    if known.contains(&word.as_str()) {
+        return Ok(word);
+    }
+    let fault = value.fault(format!("{} is not known here", quote(&word)));
+    Err(with_help(fault, &word, known).into())
+}
+
 /// A number or an expression, which is not blank.
 pub(super) fn text(value: Value<'_>) -> Result<Text> {
     match value.kind() {

@@ -15,9 +15,11 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use crate::diagnostic::Diagnostic;
+use crate::theorem::Theorem;
 pub(crate) use fields::{decode, read_limited};
 
 pub mod data;
+mod descent;
 pub mod digest;
 mod fields;
 pub mod generate;
@@ -140,6 +142,10 @@ pub struct Case {
     pub region: RegionSpec,
     /// how to check it
     pub check: CheckSpec,
+    /// how `trace` makes iterates
+    pub descent: Option<DescentSpec>,
+    /// what the claim is said to imply for them; only beside `descent`
+    pub guarantee: Option<GuaranteeSpec>,
 }
 
 /// A constant without a value: `"mu": {"tighten": [0, 1], "paper": "1/32", "digits": 4}`.
@@ -356,6 +362,59 @@ pub struct CheckSpec {
     pub max_boxes: u64,
     /// number of starts of the search for violations; default 64
     pub starts: u64,
+}
+
+/// How the iterates `w_{t+1} = w_t - step * s_t` are made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DescentSpec {
+    /// step size, exact
+    pub step: Text,
+    /// number of steps
+    pub steps: u64,
+    /// where they begin
+    pub start: StartSpec,
+    /// the point `v`, where the region leaves it open
+    pub comparator: Option<TensorSpec>,
+    /// seed of starts and batches; default 0
+    pub seed: u64,
+    /// how `s_t` is drawn; absent for the gradient of `f` itself
+    pub batches: Option<Batches>,
+    /// where it stands
+    pub at: Location,
+}
+
+/// Where the iterates begin.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StartSpec {
+    /// at one point
+    Point(TensorSpec),
+    /// at so many points, drawn uniformly from the region of `w`
+    Draws(u64),
+}
+
+/// Stochastic gradients: means over examples drawn uniformly with replacement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batches {
+    /// examples in a batch
+    pub size: u64,
+    /// data arrays whose first axis are the examples
+    pub over: Vec<Located<String>>,
+}
+
+/// What the claim is said to imply for the iterates.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GuaranteeSpec {
+    /// one of the theorems, with its constants
+    Theorem {
+        /// which
+        theorem: Theorem,
+        /// numbers or expressions of constants
+        constants: IndexMap<String, Text>,
+        /// where it stands
+        at: Location,
+    },
+    /// a bound on the running minimum of `g`: an expression of `T`, `eta`, `D`, `f_0` and constants
+    Bound(Text),
 }
 
 impl Case {

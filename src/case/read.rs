@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::descent::{descent, guarantee};
 use super::fields::{
     Object, decode, float, members, mistyped, only_member, read_limited, shape, string, text, too_large,
     whole,
@@ -37,6 +38,8 @@ pub(super) const CASE_KEYS: &[&str] = &[
     "claim",
     "region",
     "check",
+    "descent",
+    "guarantee",
 ];
 /// Keys of an unknown constant.
 pub(super) const UNKNOWN_KEYS: &[&str] = &["tighten", "paper", "digits"];
@@ -120,6 +123,15 @@ impl Case {
         let claim = claim(case.require("claim")?)?;
         let region = region(case.require("region")?)?;
         let check = check(case.get("check"), document.root())?;
+        let descent = case.get("descent").map(descent).transpose()?;
+        let guarantee = match (case.get("guarantee"), &descent) {
+            (None, _) => None,
+            (Some(value), Some(descent)) => Some(guarantee(value, descent.batches.is_some())?),
+            (Some(value), None) => {
+                let fault = value.fault("a guarantee speaks of iterates, and the case has no `descent`");
+                return Err(fault.expected("the key `descent` beside it").into());
+            }
+        };
         let folder = folder.to_path_buf();
         Ok(Case {
             file,
@@ -136,6 +148,8 @@ impl Case {
             claim,
             region,
             check,
+            descent,
+            guarantee,
         })
     }
 }

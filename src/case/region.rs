@@ -145,7 +145,8 @@ fn check_length(value: Value<'_>) -> Result<()> {
     }
 }
 
-fn tensor(value: Value<'_>) -> Result<TensorSpec> {
+/// A point: flat, of one block's shape, or block by block.
+pub(super) fn tensor(value: Value<'_>) -> Result<TensorSpec> {
     if value.kind() != Kind::Object {
         return block(value);
     }

@@ -6,12 +6,14 @@
 use schemars::{Schema, json_schema};
 use serde_json::{Map, Value, json};
 
+use super::descent::{BATCH, DESCENT_KEYS, DRAWS, DRAWS_KEYS, GUARANTEE_KEYS, METHODS, STEPS};
 use super::generate::{ACTIVATIONS, KINDS, OUTPUTS, PARTS};
 use super::read::{
     CASE_KEYS, CHECK_KEYS, DIGITS, MAX_BOXES, SAMPLES, SEED, SOURCE_KEYS, STARTS, UNKNOWN_KEYS,
 };
 use super::region::{BALL_KEYS, REGION_KEYS, SIDE_KEYS};
 use super::{ClaimKind, ModelSpec};
+use crate::theorem::Theorem;
 
 /// The schema of `case.json`.
 pub fn case() -> Schema {
@@ -56,6 +58,8 @@ pub fn case() -> Schema {
         "define" => described(named(reference("text")), "functions of the parameter blocks"),
         "claim" => described(one_of(ClaimKind::TABLE.map(claim)), "what is claimed"),
         "region" => described(region(), "for which points"),
+        "descent" => described(descent(), "how `trace` makes iterates"),
+        "guarantee" => described(guarantee(), "what the claim is said to imply for them"),
         _ => described(check.clone(), "how to check the claim"),
     });
     schema["anyOf"] = json!([{"required": ["parameters"]}, {"required": ["model"]}]);
@@ -132,6 +136,36 @@ fn region() -> Value {
     object(REGION_KEYS, &["w"], |key| match key {
         "where" => reference("where"),
         _ => reference("side"),
+    })
+}
+
+fn descent() -> Value {
+    object(
+        DESCENT_KEYS,
+        &["method", "step", "steps", "start"],
+        |key| match key {
+            "method" => json!({"enum": METHODS}),
+            "step" => described(reference("text"), "the step size eta, an exact number"),
+            "steps" => whole(&STEPS),
+            "start" => json!({"anyOf": [reference("point"),
+                                    object(DRAWS_KEYS, DRAWS_KEYS, |_| whole(&DRAWS))]}),
+            "comparator" => described(reference("point"), "the point v, where the region leaves it open"),
+            "seed" => described(whole(&SEED), "seed of starts and batches; default 0"),
+            "batch" => described(whole(&BATCH), "examples in a batch; `sgd` only"),
+            _ => json!({"type": "array", "items": {"type": "string"}, "minItems": 1,
+                    "description": "data arrays whose first axis are the examples; `sgd` only"}),
+        },
+    )
+}
+
+fn guarantee() -> Value {
+    object(GUARANTEE_KEYS, &[], |key| match key {
+        "theorem" => json!({"enum": Theorem::TABLE.map(|(_, name, _)| name)}),
+        "bound" => described(
+            reference("text"),
+            "a bound on the least g, in T, eta, D, f_0 and constants; in place of a theorem",
+        ),
+        _ => reference("text"),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::claim::Claim;
 use crate::claim::statement::{Statement, statement};
 use crate::engine::cross_check::CrossChecks;
 use crate::engine::{Evidence, Findings, Options, Verdict};
+use crate::guarantee::Guarantee;
 
 /// Names the format in every certificate.
 pub const FORMAT: &str = "proxycert-certificate";
@@ -46,6 +47,9 @@ pub struct Certificate {
     pub evidence: Evidence,
     /// how well the evaluators agree
     pub cross_checks: CrossChecks,
+    /// what follows for gradient descent, where the case asks for a theorem
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<Guarantee>,
     /// SHA-256 of everything above, see [`Certificate::digest`]
     pub digest: String,
     /// what varies from run to run
@@ -183,6 +187,7 @@ impl Certificate {
             reason: findings.reason,
             evidence: findings.evidence,
             cross_checks: findings.cross_checks,
+            guarantee: None,
             digest: String::new(),
             run: Run {
                 seconds,
@@ -196,6 +201,14 @@ impl Certificate {
         };
         certificate.digest = certificate.computed_digest();
         certificate
+    }
+
+    /// The same certificate with a guarantee.
+    #[must_use]
+    pub fn with_guarantee(mut self, guarantee: Option<Guarantee>) -> Certificate {
+        self.guarantee = guarantee;
+        self.digest = self.computed_digest();
+        self
     }
 
     /// SHA-256, in hexadecimal, of the certificate as compact JSON without `digest` and `run`, keys in

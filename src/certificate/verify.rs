@@ -8,16 +8,19 @@ use dashu_ratio::RBig;
 
 use super::replay::replay;
 use super::{Certificate, FORMAT, VERSION, case_record};
-use crate::case::Case;
 use crate::case::read::SAMPLES;
+use crate::case::{Case, GuaranteeSpec};
 use crate::claim::Claim;
 use crate::claim::statement::statement;
+use crate::engine::cross_check::CrossChecks;
 use crate::engine::enclose::Encloser;
 use crate::engine::search::{Witness, read_point};
-use crate::engine::{self, Failure, Progress, Verdict};
+use crate::engine::{self, Evidence, Failure, Options, Progress, Verdict};
 use crate::eval::RigorousArithmetic;
 use crate::eval::checker::CheckerArithmetic;
 use crate::graph::op::{Input, Unary};
+use crate::guarantee::{self, Hypothesis};
+use crate::trace;
 
 /// Recomputed binary64 statistics may differ by this, relative to the larger: another processor may
 /// round a matrix product otherwise.
@@ -115,14 +118,113 @@ pub fn verify(
     {
         return refuse("its verdict or its `reason` does not follow from its evidence");
     }
-    match certificate.verdict {
-        Verdict::Refuted => match &certificate.evidence.witness {
+    let found = Found {
+        verdict: certificate.verdict,
+        options: &certificate.options,
+        evidence: &certificate.evidence,
+        cross_checks: &certificate.cross_checks,
+    };
+    let what = verify_found(&found, claim, progress)?;
+    match verify_guarantee(certificate, case, claim, progress)? {
+        None => Ok(what),
+        Some(guarantee) => Ok(format!("{what}; {guarantee}")),
+    }
+}
+
+/// A verdict and what it rests on: of the claim, or of a hypothesis.
+struct Found<'a> {
+    verdict: Verdict,
+    options: &'a Options,
+    evidence: &'a Evidence,
+    cross_checks: &'a CrossChecks,
+}
+
+/// Recomputes the decisive evidence.
+fn verify_found(found: &Found<'_>, claim: &Claim, progress: &dyn Progress) -> Result<String, Refusal> {
+    match found.verdict {
+        Verdict::Refuted => match &found.evidence.witness {
             Some(witness) => verify_witness(claim, witness),
             None => refuse("it says `refuted` without a witness"),
         },
-        Verdict::Proved => verify_proof(certificate, claim),
-        Verdict::Supported | Verdict::Undecided => verify_statistics(certificate, claim, progress),
+        Verdict::Proved => verify_proof(found, claim),
+        Verdict::Supported | Verdict::Undecided => verify_statistics(found, claim, progress),
     }
+}
+
+/// Derives the guarantee anew, and checks every hypothesis as the claim is checked; says what it is.
+fn verify_guarantee(
+    certificate: &Certificate,
+    case: &Case,
+    claim: &Claim,
+    progress: &dyn Progress,
+) -> Result<Option<String>, Refusal> {
+    let Some(stated) = &certificate.guarantee else {
+        let asked = matches!(case.guarantee, Some(GuaranteeSpec::Theorem { .. }));
+        return if asked {
+            refuse("the case asks for a guarantee, and it has none")
+        } else {
+            Ok(None)
+        };
+    };
+    let checked: Vec<&Hypothesis> = (stated.hypotheses.iter())
+        .filter(|hypothesis| hypothesis.check.is_some())
+        .collect();
+    let derived = guarantee::derived(case, claim);
+    if checked.len() != derived.len() {
+        return refuse("its hypotheses are not those of the theorem");
+    }
+    for (hypothesis, derived) in checked.iter().zip(&derived) {
+        let name = derived.name;
+        let Some(check) = &hypothesis.check else { continue };
+        let of = |refusal: Refusal| match refusal {
+            Refusal::Refused(reason) => Refusal::Refused(format!("hypothesis `{name}`: {reason}")),
+            failed @ Refusal::Failed(_) => failed,
+        };
+        let claim = Claim::new(&derived.case)
+            .map_err(|fault| Refusal::Refused(format!("hypothesis `{name}`: {}", fault.message)))?;
+        let expected = Options {
+            tolerance: engine::tolerance(&claim),
+            ..certificate.options.clone()
+        };
+        if hypothesis.name != name
+            || check.statement != statement(&derived.case, &claim)
+            || hypothesis.words != derived.words
+            || check.options != expected
+        {
+            return refuse(format!("its hypothesis `{name}` is not the theorem's"));
+        }
+        if engine::decide(&check.evidence, &check.options) != (hypothesis.verdict, hypothesis.reason.clone())
+        {
+            return refuse(format!(
+                "the verdict of its hypothesis `{name}` does not follow from its evidence"
+            ));
+        }
+        let found = Found {
+            verdict: hypothesis.verdict,
+            options: &check.options,
+            evidence: &check.evidence,
+            cross_checks: &check.cross_checks,
+        };
+        verify_found(&found, &claim, progress).map_err(of)?;
+    }
+    let last = stated
+        .hypotheses
+        .last()
+        .map_or(Verdict::Undecided, |last| last.verdict);
+    let iterates = guarantee::replayed(case, claim, last, progress).map_err(|refusal| match refusal {
+        trace::Refusal::Input(fault) => Refusal::Refused(fault.message),
+        trace::Refusal::Failed(failure) => Refusal::Failed(failure),
+    })?;
+    let checks = checked.into_iter().cloned().collect();
+    let expected = iterates
+        .and_then(|iterates| guarantee::assembled(case, claim, certificate.verdict, checks, iterates));
+    if expected.as_ref() != Some(stated) {
+        return refuse("its guarantee is not what follows from the claim and its hypotheses");
+    }
+    Ok(Some(format!(
+        "the guarantee is `{}`, and each of its hypotheses was checked likewise",
+        stated.verdict.word()
+    )))
 }
 
 /// Recomputes a witness: in the region, and the slack below 0, in the checker arithmetic.
@@ -170,11 +272,11 @@ fn meets<A: RigorousArithmetic>(
 }
 
 /// Replays a proof in the checker arithmetic; a rule that is not known is refused.
-fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refusal> {
-    let Some(proof) = &certificate.evidence.proof else {
+fn verify_proof(found: &Found<'_>, claim: &Claim) -> Result<String, Refusal> {
+    let Some(proof) = &found.evidence.proof else {
         return refuse("it says `proved` without a proof");
     };
-    if certificate.evidence.witness.is_some() {
+    if found.evidence.witness.is_some() {
         return refuse("it says `proved` and shows a witness");
     }
     let replayed = replay(claim, proof).map_err(Refusal::Refused)?;
@@ -182,7 +284,7 @@ fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refu
     if (proof.boxes, proof.depth) != (replayed.boxes, replayed.depth) || !complete {
         return refuse("what it says of its proof tree is not what the tree shows");
     }
-    if proof.boxes > certificate.options.max_boxes {
+    if proof.boxes > found.options.max_boxes {
         return refuse("its proof has more boxes than `options.max_boxes`");
     }
     Ok(format!(
@@ -192,25 +294,21 @@ fn verify_proof(certificate: &Certificate, claim: &Claim) -> Result<String, Refu
 }
 
 /// Recomputes the statistics and the search from their seed.
-fn verify_statistics(
-    certificate: &Certificate,
-    claim: &Claim,
-    progress: &dyn Progress,
-) -> Result<String, Refusal> {
-    let findings = engine::run(claim, &certificate.options, progress).map_err(Refusal::Failed)?;
-    if findings.verdict != certificate.verdict {
+fn verify_statistics(found: &Found<'_>, claim: &Claim, progress: &dyn Progress) -> Result<String, Refusal> {
+    let findings = engine::run(claim, found.options, progress).map_err(Refusal::Failed)?;
+    if findings.verdict != found.verdict {
         return refuse(format!(
             "it says `{}`, and the recomputation `{}`",
-            certificate.verdict.word(),
+            found.verdict.word(),
             findings.verdict.word()
         ));
     }
-    let written = serde_json::to_value(&certificate.evidence).unwrap_or_default();
+    let written = serde_json::to_value(found.evidence).unwrap_or_default();
     let recomputed = serde_json::to_value(&findings.evidence).unwrap_or_default();
     if let Some(place) = difference(&written, &recomputed, "evidence", 0.0) {
         return refuse(format!("`{place}` is not what the recomputation finds"));
     }
-    let written = serde_json::to_value(&certificate.cross_checks).unwrap_or_default();
+    let written = serde_json::to_value(found.cross_checks).unwrap_or_default();
     let recomputed = serde_json::to_value(&findings.cross_checks).unwrap_or_default();
     // these are rounding errors themselves
     if let Some(place) = difference(&written, &recomputed, "cross_checks", STATISTICS_TOLERANCE) {
@@ -218,7 +316,7 @@ fn verify_statistics(
     }
     Ok(format!(
         "the statistics at {} points and the search were recomputed from seed {}",
-        findings.sampled, certificate.options.seed
+        findings.sampled, found.options.seed
     ))
 }
 

@@ -210,10 +210,111 @@ pub fn sides(case: &Case, scope: &mut Scope) -> Result<Sides, Box<Diagnostic>> {
     })
 }
 
+/// What a claim of a kind that bounds iterates speaks of, in the letters of proxy convexity and proxy PL.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Proxies {
+    /// `g` at `w`
+    pub g: Option<NodeId>,
+    /// `h` at `v`, for proxy convexity: `<grad f(w), w - v> >= g - h`
+    pub h: Option<NodeId>,
+    /// constants `xi`, `alpha`, `mu`, for proxy PL: `||grad f(w)||^alpha >= (mu/2)(g - xi)`
+    pub pl: Option<[NodeId; 3]>,
+    /// a constant that must not be negative for the inequality to follow from the claim
+    pub nonnegative: Option<NodeId>,
+}
+
+/// The proxies of the case's claim, and the root of its `f`.
+///
+/// - `convex`, `star_convex`: `g = f`, `h = f`; `strongly_convex` as well, where `mu >= 0`;
+/// - `weakly_quasi_convex`: `g = tau f`, `h = tau f`;
+/// - `one_point_convex`, `restricted_secant`: `g = mu ||w - v||^2`, `h = 0`;
+/// - `pl`: `g = f`, `xi = f_star`, `alpha = 2`, and 4 times its `mu`;
+/// - `proxy_smooth`: its `g`, and neither inequality.
+///
+/// A claim without a field `f` speaks of the definition `f`.
+pub fn proxies(case: &Case, scope: &mut Scope) -> Result<(NodeId, Proxies), Box<Diagnostic>> {
+    let kind = case.claim.kind;
+    let mut build = Build { case, scope };
+    let function = if kind == ClaimKind::Inequality {
+        let root = build.scope.function("f");
+        let root = root.filter(|root| build.scope.graph.shape(*root).is_empty());
+        root.ok_or_else(|| {
+            let at = &case
+                .descent
+                .as_ref()
+                .map_or(&case.claim.at, |descent| &descent.at)
+                .clone();
+            Box::new(
+                case.fault(at, "the inequality does not say which function descends")
+                    .expected("a definition called `f` with scalar values"),
+            )
+        })?
+    } else {
+        build.require_scalar_function("f")?;
+        let text = build.text("f").value.trim().to_owned();
+        build.scope.function(&text).expect("checked above")
+    };
+    let convex = |g, h| Proxies {
+        g: Some(g),
+        h: Some(h),
+        ..Proxies::default()
+    };
+    let proxies = match kind {
+        ClaimKind::ProxyConvexity => convex(build.value("g", Input::W)?, build.value("h", Input::V)?),
+        ClaimKind::Convex | ClaimKind::StarConvex => convex(build.term(AT_W)?, build.term(AT_V)?),
+        ClaimKind::StronglyConvex => Proxies {
+            nonnegative: Some(build.constant("mu")?),
+            ..convex(build.term(AT_W)?, build.term(AT_V)?)
+        },
+        ClaimKind::WeaklyQuasiConvex => {
+            let (tau, g, h) = (build.constant("tau")?, build.term(AT_W)?, build.term(AT_V)?);
+            convex(build.scope.graph.mul(tau, g), build.scope.graph.mul(tau, h))
+        }
+        ClaimKind::OnePointConvex | ClaimKind::RestrictedSecant => {
+            let (mu, distance) = (build.constant("mu")?, build.term(SQUARED_DISTANCE)?);
+            let zero = build.scope.graph.integer(0);
+            convex(build.scope.graph.mul(mu, distance), zero)
+        }
+        ClaimKind::ProxyPl => Proxies {
+            g: Some(build.value("g", Input::W)?),
+            pl: Some([
+                build.constant("xi")?,
+                build.constant("alpha")?,
+                build.constant("mu")?,
+            ]),
+            ..Proxies::default()
+        },
+        ClaimKind::Pl => {
+            let (mu, four) = (build.constant("mu")?, build.scope.graph.integer(4));
+            Proxies {
+                g: Some(build.term(AT_W)?),
+                pl: Some([
+                    build.constant("f_star")?,
+                    build.scope.graph.integer(2),
+                    build.scope.graph.mul(four, mu),
+                ]),
+                ..Proxies::default()
+            }
+        }
+        ClaimKind::ProxySmooth => Proxies {
+            g: Some(build.value("g", Input::W)?),
+            ..Proxies::default()
+        },
+        ClaimKind::Inequality
+        | ClaimKind::ErrorBound
+        | ClaimKind::QuadraticGrowth
+        | ClaimKind::Smooth
+        | ClaimKind::Lipschitz
+        | ClaimKind::Kl => Proxies::default(),
+    };
+    Ok((function, proxies))
+}
+
 /// Terms of the inequalities, as expressions of the function `F` that the claim names.
 const ALONG_DIFFERENCE: &str = "dot(grad(F)(w), w - v)";
 const GAP: &str = "F(w) - F(v)";
 const AT_W: &str = "F(w)";
+const AT_V: &str = "F(v)";
 const SQUARED_GRADIENT: &str = "sum(grad(F)(w)^2)";
 const GRADIENT_NORM: &str = "norm(grad(F)(w))";
 const SQUARED_DISTANCE: &str = "sum((w - v)^2)";

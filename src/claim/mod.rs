@@ -6,6 +6,7 @@
 //! against each other in every certificate).
 
 pub mod convexity;
+pub mod descent;
 pub mod kinds;
 pub mod region;
 mod sets;
@@ -23,6 +24,7 @@ use crate::expr::{Context, ExprError, Gradients, MAX_TOTAL_ENTRIES, Scope};
 use crate::graph::op::Input;
 use crate::graph::{GradientRequest, Graph, NodeId};
 use convexity::Convexity;
+use descent::Descent;
 use region::{Region, Set};
 
 /// A claim, ready for the engines.
@@ -55,6 +57,8 @@ pub struct Claim {
     pub membership: Vec<NodeId>,
     /// `proved` means slack >= -tolerance; not negative
     pub tolerance: RBig,
+    /// how iterates are made and what is said of them, where the case asks for them
+    pub descent: Option<Descent>,
 }
 
 /// Turns an error inside an expression into a diagnostic at its place in the case.
@@ -69,16 +73,7 @@ impl Claim {
     /// A diagnostic that points at the place where an expression, a shape or a region does not fit, or at a
     /// constant without a value.
     pub fn new(case: &Case) -> Result<Claim, Box<Diagnostic>> {
-        let model = match &case.model {
-            None => None,
-            Some(spec) => Some(
-                models::build(&spec.value.kind, &spec.value.options).map_err(|error| {
-                    let at = case.model_option(&error.path).unwrap_or_else(|| spec.at.clone());
-                    case.fault(&at, error.message)
-                })?,
-            ),
-        };
-        Claim::build(case, model)
+        Claim::build(case, model(case)?)
     }
 
     /// The same for a model of one's own, written with Burn, which the case calls as `model(x)` and
@@ -107,58 +102,13 @@ impl Claim {
                 ));
             }
         }
-        let mut scope = Scope::new();
-        let mut names = Vec::new();
-        for (name, text) in &case.constants {
-            scope.add_constant(name, &text.value).map_err(place(case, text))?;
-        }
-        for (name, array) in &case.data {
-            let node = scope
-                .add_data(name, &array.shape, array.values.clone())
-                .map_err(|error| case.fault(&array.at, error.message))?;
-            names.push((name.clone(), node));
-        }
-        let mut blocks: Vec<(String, Vec<usize>)> = Vec::new();
-        for (name, shape) in &case.parameters {
-            scope
-                .add_block(name, &shape.value)
-                .map_err(|error| case.fault(&shape.at, error.message))?;
-            blocks.push((name.clone(), shape.value.clone()));
-        }
-        if let Some(model) = model {
-            let at = case.model.as_ref().map_or(&case.claim.at, |spec| &spec.at);
-            let offset = scope.dimension;
-            for (name, shape) in model.blocks() {
-                scope.add_block(&name, &shape).map_err(|error| {
-                    case.fault(at, format!("block `{name}` of the model: {}", error.message))
-                })?;
-                blocks.push((name, shape));
-            }
-            scope.add_model(models::callable(model, offset));
-        }
-        scope
-            .announced
-            .extend(case.define.keys().chain(case.constants.keys()).cloned());
+        let Named {
+            mut scope,
+            names,
+            blocks,
+            functions,
+        } = named(case, model, &[])?;
         let dimension = scope.dimension;
-        if dimension == 0 {
-            let expected = "`parameters` with a shape for each block, or a `model`";
-            return Err(Box::new(
-                case.fault(&case.claim.at, "the case declares no parameters")
-                    .expected(expected),
-            ));
-        }
-        for (name, _) in &blocks {
-            // a block's name is an expression of its own; where it cannot be, it has no name in print
-            if let Ok(node) = scope.elaborate(name, Context::Definition) {
-                names.push((name.clone(), node));
-            }
-        }
-        let mut functions = Vec::new();
-        for (name, text) in &case.define {
-            let root = scope.define(name, &text.value).map_err(place(case, text))?;
-            functions.push((name.clone(), root));
-            names.push((name.clone(), root));
-        }
 
         scope.gradients = Gradients::Own;
         let sides = kinds::sides(case, &mut scope)?;
@@ -192,6 +142,7 @@ impl Claim {
         };
         let region = sets::region(case, &mut scope, &blocks, speaks_of_v)?;
         let convexity = convexity::convexity(case, &mut scope)?;
+        let descent = descent::descent(case, &mut scope, &blocks, &region)?;
         let mut claim = Claim {
             requests: scope.requests.clone(),
             graph: scope.graph,
@@ -207,6 +158,7 @@ impl Claim {
             region,
             membership: Vec::new(),
             tolerance,
+            descent,
         };
         claim.fix_points();
         for (input, set) in claim.region.free() {
@@ -238,6 +190,9 @@ impl Claim {
         fix(&mut self.reference_slack);
         self.prerequisites.iter_mut().for_each(&mut fix);
         self.region.constraints.iter_mut().for_each(&mut fix);
+        if let Some(descent) = &mut self.descent {
+            descent.g.iter_mut().chain(&mut descent.h).for_each(&mut fix);
+        }
         self.requests
             .iter_mut()
             .for_each(|request| fix(&mut request.point));
@@ -249,6 +204,105 @@ impl Claim {
         roots.extend(&self.prerequisites);
         roots
     }
+}
+
+/// The model that the case names.
+fn model(case: &Case) -> Result<Option<Box<dyn Model>>, Box<Diagnostic>> {
+    let Some(spec) = &case.model else {
+        return Ok(None);
+    };
+    let built = models::build(&spec.value.kind, &spec.value.options).map_err(|error| {
+        let at = case.model_option(&error.path).unwrap_or_else(|| spec.at.clone());
+        case.fault(&at, error.message)
+    })?;
+    Ok(Some(built))
+}
+
+/// The names of a case, and its functions of the parameters.
+struct Named {
+    scope: Scope,
+    /// names of arrays, blocks and definitions, for printing
+    names: Vec<(String, NodeId)>,
+    /// parameter blocks in order
+    blocks: Vec<(String, Vec<usize>)>,
+    /// definitions and their roots at `w`
+    functions: Vec<(String, NodeId)>,
+}
+
+/// Reads constants, data, parameters and definitions. The arrays `examples` become further blocks of `w`, of one
+/// row each, between the case's own and the model's.
+fn named(case: &Case, model: Option<Box<dyn Model>>, examples: &[&str]) -> Result<Named, Box<Diagnostic>> {
+    let mut scope = Scope::new();
+    let mut names = Vec::new();
+    for (name, text) in &case.constants {
+        scope.add_constant(name, &text.value).map_err(place(case, text))?;
+    }
+    for (name, array) in case
+        .data
+        .iter()
+        .filter(|(name, _)| !examples.contains(&name.as_str()))
+    {
+        let node = scope
+            .add_data(name, &array.shape, array.values.clone())
+            .map_err(|error| case.fault(&array.at, error.message))?;
+        names.push((name.clone(), node));
+    }
+    let mut blocks: Vec<(String, Vec<usize>)> = Vec::new();
+    for (name, shape) in &case.parameters {
+        scope
+            .add_block(name, &shape.value)
+            .map_err(|error| case.fault(&shape.at, error.message))?;
+        blocks.push((name.clone(), shape.value.clone()));
+    }
+    for &name in examples {
+        if let Some(array) = case.data.get(name) {
+            let mut shape = array.shape.clone();
+            shape[..1].fill(1);
+            scope
+                .add_block(name, &shape)
+                .map_err(|error| case.fault(&array.at, error.message))?;
+            blocks.push((name.to_owned(), shape));
+        }
+    }
+    if let Some(model) = model {
+        let at = case.model.as_ref().map_or(&case.claim.at, |spec| &spec.at);
+        let offset = scope.dimension;
+        for (name, shape) in model.blocks() {
+            scope
+                .add_block(&name, &shape)
+                .map_err(|error| case.fault(at, format!("block `{name}` of the model: {}", error.message)))?;
+            blocks.push((name, shape));
+        }
+        scope.add_model(models::callable(model, offset));
+    }
+    scope
+        .announced
+        .extend(case.define.keys().chain(case.constants.keys()).cloned());
+    if scope.dimension == 0 {
+        let expected = "`parameters` with a shape for each block, or a `model`";
+        return Err(Box::new(
+            case.fault(&case.claim.at, "the case declares no parameters")
+                .expected(expected),
+        ));
+    }
+    for (name, _) in &blocks {
+        // a block's name is an expression of its own; where it cannot be, it has no name in print
+        if let Ok(node) = scope.elaborate(name, Context::Definition) {
+            names.push((name.clone(), node));
+        }
+    }
+    let mut functions = Vec::new();
+    for (name, text) in &case.define {
+        let root = scope.define(name, &text.value).map_err(place(case, text))?;
+        functions.push((name.clone(), root));
+        names.push((name.clone(), root));
+    }
+    Ok(Named {
+        scope,
+        names,
+        blocks,
+        functions,
+    })
 }
 
 fn tolerance(case: &Case, scope: &mut Scope) -> Result<RBig, Box<Diagnostic>> {

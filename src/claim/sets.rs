@@ -13,7 +13,7 @@ use crate::expr::{Context, Scope};
 use crate::graph::op::Input;
 use crate::graph::{NodeId, size};
 
-type Blocks = [(String, Vec<usize>)];
+pub(super) type Blocks = [(String, Vec<usize>)];
 
 /// The region of the case. A claim that speaks of `v` without a region for it takes that of `w`.
 pub(super) fn region(
@@ -85,7 +85,12 @@ fn side(case: &Case, scope: &mut Scope, blocks: &Blocks, spec: &SideSpec) -> Res
     }
 }
 
-fn check_finite(case: &Case, scope: &Scope, node: NodeId, at: &Location) -> Result<(), Box<Diagnostic>> {
+pub(super) fn check_finite(
+    case: &Case,
+    scope: &Scope,
+    node: NodeId,
+    at: &Location,
+) -> Result<(), Box<Diagnostic>> {
     let bad = float_values(&scope.graph, node)
         .iter()
         .position(|x| !x.is_finite());
@@ -213,7 +218,7 @@ fn stack(scope: &mut Scope, entries: &[NodeId]) -> NodeId {
 }
 
 /// A point of the parameter space as a node of shape `[p]`.
-fn point(
+pub(super) fn point(
     case: &Case,
     scope: &mut Scope,
     blocks: &Blocks,

@@ -158,7 +158,7 @@ fn point_words(name: &str, point: &TensorSpec) -> String {
 }
 
 /// An expression or an inequality of the case in LaTeX; what does not parse stays as it is.
-fn latex_of(text: &str) -> String {
+pub(crate) fn latex_of(text: &str) -> String {
     if let Ok(expression) = expr::parse(text) {
         return expr::latex(&expression, text);
     }

@@ -13,6 +13,7 @@ use crate::claim::Claim;
 use crate::engine::prove::convexity::CONVEXITY;
 use crate::engine::{self, Options, Verdict};
 use crate::error::Error;
+use crate::guarantee::{Fault, guarantee};
 
 /// Check the claim of a case and write a certificate
 #[derive(clap::Args)]
@@ -65,9 +66,15 @@ impl Budget {
         let progress = printer.progress();
         let findings =
             engine::run(claim, &options, &progress).map_err(|failure| engine_error(case, failure))?;
+        let guarantee =
+            guarantee(case, claim, &options, findings.verdict, &progress).map_err(|fault| match fault {
+                Fault::Input(fault) => fault.into(),
+                Fault::Failed(failure) => engine_error(case, failure),
+            })?;
         drop(progress);
         let seconds = started.elapsed().as_secs_f64();
-        Ok(Certificate::new(case, claim, options, findings, seconds))
+        let certificate = Certificate::new(case, claim, options, findings, seconds);
+        Ok(certificate.with_guarantee(guarantee))
     }
 }
 
@@ -152,6 +159,18 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
                 printer.note(&format!("  witness   {name} = ({}{more})", shown.join(", ")));
             }
         }
+    }
+    if let Some(guarantee) = &certificate.guarantee {
+        printer.note(&format!("{}: {}", guarantee.theorem, guarantee.words));
+        for hypothesis in &guarantee.hypotheses {
+            printer.note(&format!(
+                "  {:9} {}: {}",
+                hypothesis.verdict.word(),
+                hypothesis.name,
+                hypothesis.reason
+            ));
+        }
+        printer.verdict(guarantee.verdict, &format!("the guarantee: {}", guarantee.reason));
     }
     let checks = &certificate.cross_checks;
     if let Some(gradient) = checks.gradient {

@@ -10,6 +10,7 @@ mod output;
 mod report;
 mod schema;
 mod tighten;
+mod trace;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -50,6 +51,8 @@ struct Global {
 enum Command {
     /// Check the claim of a case and write a certificate
     Certify(certify::Certify),
+    /// Run gradient descent and hold the claim and its guarantee against every iterate
+    Trace(trace::Trace),
     /// Find the best value of a constant: the edge between proved and refuted
     Tighten(tighten::Tighten),
     /// Check a certificate against the case it speaks of
@@ -179,6 +182,7 @@ pub fn main() -> ExitCode {
     }
     let result = match arguments.command {
         Command::Certify(command) => command.run(&printer),
+        Command::Trace(command) => command.run(&printer),
         Command::Tighten(command) => command.run(&printer),
         Command::Verify(command) => command.run(&printer),
         Command::Report(command) => command.run(&printer),

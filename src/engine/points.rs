@@ -102,10 +102,11 @@ pub struct Points {
 }
 
 /// A stream of uniform and normal numbers.
-struct Stream(ChaCha8Rng);
+pub(crate) struct Stream(ChaCha8Rng);
 
 impl Stream {
-    fn new(seed: u64, purpose: u64, index: u64) -> Stream {
+    /// Number `index` of the streams for a purpose.
+    pub(crate) fn new(seed: u64, purpose: u64, index: u64) -> Stream {
         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         rng.set_stream(index);
         Stream(rng)
@@ -117,7 +118,7 @@ impl Stream {
     }
 
     /// Uniform in 0..count.
-    fn below(&mut self, count: usize) -> usize {
+    pub(crate) fn below(&mut self, count: usize) -> usize {
         ((u128::from(self.0.next_u64()) * count as u128) >> 64) as usize
     }
 

@@ -1,0 +1,382 @@
+//! The guarantee that follows from a claim: each hypothesis of its theorem is checked like a claim of its own.
+//!
+//! A hypothesis that is an inequality becomes a case, derived from the one at hand, which the engines decide and
+//! `verify` checks as it does any claim. The step is checked exactly, when the claim is built. That the iterates
+//! stay in the region is [`stays`].
+
+mod stays;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::case::{Case, ClaimKind, ClaimSpec, GuaranteeSpec, Location, MAX_NAME, Text};
+use crate::claim::Claim;
+use crate::claim::descent::{Conclusion, Descent};
+use crate::claim::statement::{Statement, statement};
+use crate::diagnostic::Diagnostic;
+use crate::engine::cross_check::CrossChecks;
+use crate::engine::{self, Evidence, Failure, Options, Progress, Verdict};
+use crate::theorem::Theorem;
+use crate::trace::Refusal;
+
+/// Name of the hypothesis that the descent lemma is.
+const SMOOTH: &str = "smooth";
+
+/// A guarantee and what it rests on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guarantee {
+    /// name of the theorem
+    pub theorem: String,
+    /// the conclusion in one sentence
+    pub words: String,
+    /// the conclusion in LaTeX
+    pub latex: String,
+    /// the constants in binary64, by their names
+    pub constants: IndexMap<String, f64>,
+    /// what the theorem needs besides the claim
+    pub hypotheses: Vec<Hypothesis>,
+    /// the weakest verdict of the claim and the hypotheses
+    pub verdict: Verdict,
+    /// one sentence that says why
+    pub reason: String,
+}
+
+/// Something that a theorem needs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hypothesis {
+    /// its name
+    pub name: String,
+    /// what it says
+    pub words: String,
+    /// whether it holds
+    pub verdict: Verdict,
+    /// one sentence that says why
+    pub reason: String,
+    /// what the engines found, where it is an inequality over the region
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
+}
+
+/// An inequality that was checked as a claim is; fields as in a certificate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// the inequality in words and mathematics
+    pub statement: Statement,
+    /// what the engines were asked to do
+    pub options: Options,
+    /// what each engine found
+    pub evidence: Evidence,
+    /// how well the evaluators agree
+    pub cross_checks: CrossChecks,
+}
+
+/// Why there is no guarantee.
+#[derive(Debug)]
+pub enum Fault {
+    /// a derived case makes no sense
+    Input(Box<Diagnostic>),
+    /// the engines could not run
+    Failed(Failure),
+}
+
+/// The theorem that a claim's case asks for, with what stands in the case and in the claim.
+struct Asked<'a> {
+    theorem: Theorem,
+    constants: &'a IndexMap<String, Text>,
+    at: &'a Location,
+    descent: &'a Descent,
+}
+
+fn asked<'a>(case: &'a Case, claim: &'a Claim) -> Option<Asked<'a>> {
+    let descent = claim.descent.as_ref()?;
+    match &case.guarantee {
+        Some(GuaranteeSpec::Theorem {
+            theorem,
+            constants,
+            at,
+        }) => Some(Asked {
+            theorem: *theorem,
+            constants,
+            at,
+            descent,
+        }),
+        Some(GuaranteeSpec::Bound(_)) | None => None,
+    }
+}
+
+/// A hypothesis that is an inequality, as a case of its own.
+pub struct Derived {
+    /// name of the hypothesis
+    pub name: &'static str,
+    /// what it says
+    pub words: String,
+    /// the case at hand with another claim
+    pub case: Case,
+}
+
+/// The theorem's hypotheses that are inequalities. A bound that the case writes out has none.
+pub fn derived(case: &Case, claim: &Claim) -> Vec<Derived> {
+    let Some(asked) = asked(case, claim) else {
+        return Vec::new();
+    };
+    let text = |value: String| Text {
+        value,
+        at: asked.at.clone(),
+    };
+    let field = |name: &str| case.claim.fields.get(name);
+    let f = field("f").map_or_else(String::new, |text| text.value.trim().to_owned());
+    let constant = |name: &str| asked.constants.get(name).cloned();
+    let with = |kind: ClaimKind, fields: Vec<(&str, Option<Text>)>| {
+        let fields = fields.into_iter();
+        Case {
+            claim: ClaimSpec {
+                kind,
+                fields: fields
+                    .filter_map(|(name, text)| Some((name.to_owned(), text?)))
+                    .collect(),
+                at: asked.at.clone(),
+            },
+            descent: None,
+            guarantee: None,
+            ..case.clone()
+        }
+    };
+    let function = || field("f").cloned();
+    // what `f` descends to: the case's own number, as the text of an expression
+    let at_least = |bound: Option<&Text>| {
+        let bound = bound.map_or("", |text| text.value.trim());
+        let inequality = text(format!("{f}(w) >= ({bound})"));
+        with(ClaimKind::Inequality, vec![("inequality", Some(inequality))])
+    };
+    // `f(v) <= f(w) + <grad f(w), v - w> + (L/2) ||v - w||^2` is the strong convexity of `-f` with `-L`, for which
+    // there are rules of proof; `L`-smoothness implies it, and nothing else of it is used
+    let smooth = || {
+        let mut name = format!("minus_{f}");
+        while name.len() > MAX_NAME || taken(case, &name) {
+            name = format!("_{}", name.chars().take(MAX_NAME / 2).collect::<String>());
+        }
+        let bound = asked.constants.get("L").map_or("", |text| text.value.trim());
+        let fields = vec![
+            ("f", Some(text(name.clone()))),
+            ("mu", Some(text(format!("-({bound})")))),
+        ];
+        let mut smooth = with(ClaimKind::StronglyConvex, fields);
+        smooth.define.insert(name, text(format!("-({f})")));
+        // the inequalities speak of `w`, and not of both points
+        smooth.region.v = None;
+        smooth.region.constraints.clear();
+        smooth.region.v_constraints.clear();
+        Derived {
+            name: SMOOTH,
+            words: format!(
+                "{f}(v) ≤ {f}(w) + ⟨∇{f}(w), v − w⟩ + (L/2)·‖v − w‖² with L = {bound}, for w and v in the set of w"
+            ),
+            case: smooth,
+        }
+    };
+    let plain = |name, case: Case, words: String| Derived { name, words, case };
+    let number = |name: &str| asked.constants.get(name).map_or("", |text| text.value.trim());
+    let batches = asked.descent.examples.is_some();
+    match asked.theorem {
+        // with batches these are about the batch's gradient, which is not checked yet
+        Theorem::BoundedGradient | Theorem::ProxySmooth if batches => Vec::new(),
+        Theorem::BoundedGradient => {
+            let lipschitz = with(
+                ClaimKind::Lipschitz,
+                vec![("f", function()), ("G", constant("G"))],
+            );
+            let words = format!("‖∇{f}(w)‖ ≤ {}", number("G"));
+            vec![plain("bounded_gradient", lipschitz, words)]
+        }
+        Theorem::ProxySmooth => {
+            let g = match case.claim.kind {
+                ClaimKind::ProxyConvexity => field("g").cloned(),
+                ClaimKind::WeaklyQuasiConvex => {
+                    field("tau").map(|tau| text(format!("({})*{f}(w)", tau.value.trim())))
+                }
+                ClaimKind::OnePointConvex | ClaimKind::RestrictedSecant => {
+                    field("mu").map(|mu| text(format!("({})*sum((w - v)^2)", mu.value.trim())))
+                }
+                _ => function(),
+            };
+            let fields = vec![("f", function()), ("g", g), ("L", constant("L"))];
+            let words = format!("‖∇{f}(w)‖² ≤ L·g(w) with L = {}", number("L"));
+            vec![plain("proxy_smooth", with(ClaimKind::ProxySmooth, fields), words)]
+        }
+        Theorem::ProxyPl => vec![
+            smooth(),
+            plain(
+                "lower_bound",
+                at_least(asked.constants.get("f_inf")),
+                format!("{f}(w) ≥ {}", number("f_inf")),
+            ),
+        ],
+        Theorem::LinearRate => {
+            let xi = field("xi").or(field("f_star"));
+            let words = format!("{f}(w) ≥ {}", xi.map_or("", |text| text.value.trim()));
+            vec![smooth(), plain("lower_bound", at_least(xi), words)]
+        }
+    }
+}
+
+/// Whether the case gives this name to anything.
+fn taken(case: &Case, name: &str) -> bool {
+    case.define.contains_key(name)
+        || case.constants.contains_key(name)
+        || case.data.contains_key(name)
+        || case.parameters.contains_key(name)
+}
+
+/// Checks the guarantee of a case, whose claim came out as `verdict` under `options`; `None` where the case asks for
+/// no theorem.
+///
+/// # Errors
+/// Those of the engines on a derived case.
+pub fn guarantee(
+    case: &Case,
+    claim: &Claim,
+    options: &Options,
+    verdict: Verdict,
+    progress: &dyn Progress,
+) -> Result<Option<Guarantee>, Fault> {
+    let Some(asked) = asked(case, claim) else {
+        return Ok(None);
+    };
+    let mut checks = Vec::new();
+    for derived in derived(case, claim) {
+        let claim = Claim::new(&derived.case).map_err(Fault::Input)?;
+        let options = Options {
+            tolerance: engine::tolerance(&claim),
+            ..options.clone()
+        };
+        let findings = engine::run(&claim, &options, progress).map_err(Fault::Failed)?;
+        let statement = statement(&derived.case, &claim);
+        checks.push(Hypothesis {
+            name: derived.name.to_owned(),
+            words: derived.words,
+            verdict: findings.verdict,
+            reason: findings.reason,
+            check: Some(Check {
+                statement,
+                options,
+                evidence: findings.evidence,
+                cross_checks: findings.cross_checks,
+            }),
+        });
+    }
+    progress.stage("iterates", None);
+    let iterates =
+        stays::iterates(case, claim, asked.theorem, progress).map_err(|refusal| match refusal {
+            Refusal::Input(fault) => Fault::Input(fault),
+            Refusal::Failed(failure) => Fault::Failed(failure),
+        })?;
+    Ok(assembled(case, claim, verdict, checks, iterates))
+}
+
+/// Puts a guarantee together: whatever does not come from the engines is derived from the case.
+///
+/// `verify` calls it again on the checks of a certificate.
+pub(crate) fn assembled(
+    case: &Case,
+    claim: &Claim,
+    verdict: Verdict,
+    checks: Vec<Hypothesis>,
+    iterates: Hypothesis,
+) -> Option<Guarantee> {
+    let Asked { theorem, descent, .. } = asked(case, claim)?;
+    let guarantee = descent.guarantee.as_ref()?;
+    let Conclusion::Theorem(bound) = &guarantee.conclusion else {
+        return None;
+    };
+    let batches = descent.examples.is_some();
+    let (words, latex) = theorem.conclusion(batches, guarantee.moving);
+    let mut hypotheses = vec![step(theorem, bound.eta, bound.constant)];
+    hypotheses.extend(checks);
+    if batches {
+        hypotheses.push(Hypothesis {
+            name: "batches".to_owned(),
+            words: match theorem {
+                Theorem::BoundedGradient => "the expected square of a batch's gradient is at most G²",
+                Theorem::ProxySmooth => "the expected square of a batch's gradient is at most L g(w)",
+                Theorem::ProxyPl | Theorem::LinearRate => {
+                    "the variance of a batch's gradient is at most sigma²"
+                }
+            }
+            .to_owned(),
+            verdict: Verdict::Undecided,
+            reason: "this program does not check what a theorem needs of batches".to_owned(),
+            check: None,
+        });
+    }
+    hypotheses.push(iterates);
+    let (weakest, of) = hypotheses
+        .iter()
+        .map(|hypothesis| {
+            // it was checked on a larger set than it is needed on
+            let wider = hypothesis.name == SMOOTH && !claim.region.constraints.is_empty();
+            let verdict = match hypothesis.verdict {
+                Verdict::Refuted if wider => Verdict::Undecided,
+                verdict => verdict,
+            };
+            (verdict, format!("the hypothesis `{}`", hypothesis.name))
+        })
+        .fold((verdict, "the claim".to_owned()), |weakest, next| {
+            if strength(next.0) < strength(weakest.0) {
+                next
+            } else {
+                weakest
+            }
+        });
+    let reason = match weakest {
+        Verdict::Proved => "the claim and every hypothesis are proved, each up to the tolerance".to_owned(),
+        Verdict::Supported => format!("{of} is supported, and nothing is weaker"),
+        Verdict::Undecided => format!("{of} is undecided"),
+        Verdict::Refuted => format!("{of} is refuted: the guarantee is unfounded"),
+    };
+    Some(Guarantee {
+        theorem: theorem.name().to_owned(),
+        words,
+        latex,
+        constants: guarantee.constants.iter().cloned().collect(),
+        hypotheses,
+        verdict: weakest,
+        reason,
+    })
+}
+
+/// The conditions on step and constants, which hold: a claim whose case violates them is not built.
+fn step(theorem: Theorem, eta: f64, constant: f64) -> Hypothesis {
+    let (words, reason) = match theorem {
+        Theorem::BoundedGradient => ("step > 0 and G >= 0", format!("step = {eta} and G = {constant}")),
+        Theorem::ProxySmooth | Theorem::ProxyPl => (
+            "0 < step, 0 < L and step * L < 2",
+            format!("step = {eta} and L = {constant}"),
+        ),
+        Theorem::LinearRate => (
+            "0 < step, 0 < L, step * L < 2 and step * (1 - step L/2) * mu/2 <= 1",
+            format!("step = {eta} and L = {constant}"),
+        ),
+    };
+    Hypothesis {
+        name: "step".to_owned(),
+        words: words.to_owned(),
+        verdict: Verdict::Proved,
+        reason: format!("{reason}, compared as exact fractions"),
+        check: None,
+    }
+}
+
+/// Verdicts in their order: the larger, the more is known.
+fn strength(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Refuted => 0,
+        Verdict::Undecided => 1,
+        Verdict::Supported => 2,
+        Verdict::Proved => 3,
+    }
+}
+
+pub(crate) use stays::replayed;
