@@ -5,7 +5,9 @@ use super::words::{count, full, percent, percent_up, short};
 use super::{Entry, cover, numpy, plot, slice, words};
 use crate::certificate::{CaseRecord, Certificate};
 use crate::claim::statement::Statement;
+use crate::engine::Verdict;
 use crate::engine::sample::Extreme;
+use crate::guarantee::Guarantee;
 
 /// Coordinates of a point that a table shows.
 const SHOWN: usize = 24;
@@ -25,6 +27,9 @@ pub fn chapter(entry: &Entry, certificate: &Certificate) -> Chapter {
     }
     if certificate.evidence.witness.is_some() {
         sections.push(Section::new("The witness in Python", python(entry, certificate)));
+    }
+    if let Some(guarantee) = &certificate.guarantee {
+        sections.push(Section::new("What follows", guaranteed(guarantee)));
     }
     sections.push(Section::new("Check it yourself", check(entry, certificate)));
     Chapter {
@@ -249,6 +254,63 @@ fn python(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
         }
         Err(reason) => vec![Block::Text(reason)],
     }
+}
+
+/// The guarantee for gradient descent, with its hypotheses.
+fn guaranteed(guarantee: &Guarantee) -> Vec<Block> {
+    let meaning = match guarantee.verdict {
+        Verdict::Proved => {
+            "The theorem applies: the claim and every hypothesis below are proved, for this case. The theorem itself is taken \
+             from the literature."
+        }
+        Verdict::Refuted => {
+            "The theorem does not apply: the claim or a hypothesis below is false here. Its conclusion may still hold for \
+             other reasons."
+        }
+        Verdict::Supported => {
+            "The claim and the hypotheses below were not all proved; none was found to be violated. This is no proof."
+        }
+        Verdict::Undecided => {
+            "Whether the theorem applies is open: the claim or a hypothesis below is undecided."
+        }
+    };
+    let hypotheses = guarantee.hypotheses.iter().map(|hypothesis| {
+        vec![
+            hypothesis.name.clone(),
+            hypothesis.words.clone(),
+            hypothesis.verdict.word().to_owned(),
+            hypothesis.reason.clone(),
+        ]
+    });
+    let constants = guarantee.constants.iter();
+    vec![
+        Block::Formulas {
+            latex: vec![guarantee.latex.clone()],
+            words: guarantee.words.clone(),
+        },
+        Block::Answer {
+            word: guarantee.verdict.word().to_owned(),
+            sentence: format!(
+                "{meaning} In the words of the certificate: {}.",
+                guarantee.reason.trim_end_matches('.')
+            ),
+        },
+        Block::Table(Table {
+            caption: format!(
+                "Hypotheses of the theorem {}, besides the claim",
+                guarantee.theorem
+            ),
+            head: vec!["Hypothesis", "What it says", "Verdict", "Why"],
+            rows: hypotheses.collect(),
+        }),
+        Block::Table(Table {
+            caption: "Constants of the conclusion".to_owned(),
+            head: vec!["Constant", "Value"],
+            rows: constants
+                .map(|(name, value)| vec![name.clone(), short(*value)])
+                .collect(),
+        }),
+    ]
 }
 
 fn check(entry: &Entry, certificate: &Certificate) -> Vec<Block> {

@@ -14,6 +14,7 @@ const COMMANDS: &[&str] = &[
     "frac",
     "tfrac",
     "mathrm",
+    "mathbb",
     "text",
     "nabla",
     "ge",
@@ -24,17 +25,20 @@ const COMMANDS: &[&str] = &[
     "rVert",
     "lvert",
     "rvert",
+    "bigl",
+    "bigr",
+    "Bigl",
+    "Bigr",
     "sqrt",
     "top",
     "max",
     "min",
+    "inf",
     "exp",
     "log",
     "sin",
     "cos",
     "tanh",
-    "sum",
-    "infty",
     "alpha",
     "beta",
     "gamma",
@@ -59,11 +63,6 @@ const COMMANDS: &[&str] = &[
     "omega",
     "Gamma",
     "Omega",
-    "mathbb",
-    "bar",
-    "ldots",
-    "sum",
-    "prod",
 ];
 /// Longest formula that is converted, in bytes.
 const LONGEST: usize = 20_000;
@@ -95,8 +94,8 @@ pub fn is_known(latex: &str) -> bool {
                     return false;
                 }
             }
-            ' ' | '(' | ')' | '[' | ']' | '+' | '-' | '=' | '^' | '_' | ',' | '.' | ':' | '/' | '|' | '*' => {
-            }
+            ' ' | '(' | ')' | '[' | ']' | '+' | '-' | '=' | '<' | '^' | '_' | ',' | '.' | ':' | '/' | '|'
+            | '*' => {}
             c if c.is_ascii_alphanumeric() => {}
             _ => return false,
         }

@@ -95,6 +95,7 @@ impl Document {
                         verdict.word()
                     )));
                 }
+                hypotheses(&certificate)?;
                 Ok(Document::Certificate(Box::new(certificate)))
             }
             Some(tighten::FORMAT) => {
@@ -131,6 +132,34 @@ impl Document {
             Document::Bracket(_) => None,
         }
     }
+}
+
+/// The verdicts of the hypotheses are those that their evidence bears, and the guarantee is no stronger than the claim and
+/// each of them.
+fn hypotheses(certificate: &Certificate) -> Result<(), Fault> {
+    let Some(guarantee) = &certificate.guarantee else {
+        return Ok(());
+    };
+    for hypothesis in &guarantee.hypotheses {
+        let Some(check) = &hypothesis.check else { continue };
+        let (verdict, _) = engine::decide(&check.evidence, &check.options);
+        if verdict != hypothesis.verdict {
+            return Err(Fault::Refused(format!(
+                "the verdict of its hypothesis `{}` is not what its evidence bears",
+                hypothesis.name
+            )));
+        }
+    }
+    let all = guarantee.hypotheses.iter().map(|hypothesis| hypothesis.verdict);
+    let proved = all
+        .chain([certificate.verdict])
+        .all(|verdict| verdict == engine::Verdict::Proved);
+    if guarantee.verdict == engine::Verdict::Proved && !proved {
+        return Err(Fault::Refused(
+            "its guarantee is `proved`, and the claim or a hypothesis is not".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 fn same_digest(written: &str, computed: &str) -> Result<(), Fault> {
