@@ -410,7 +410,7 @@ impl Chart<'_> {
     /// A patch of a legend beside the frame, number `row` from the top, with words.
     pub fn legend(&mut self, row: usize, ink: Ink, hatched: bool, text: &str) {
         let [_, top, right, _] = self.frame;
-        let (left, top) = (right + 16, top + 44 * row as i32);
+        let (left, top) = (right + 16, top + 42 * row as i32);
         let (upper, lower) = ((left, top), (left + 36, top + 34));
         let _ = self.backend.draw_rect(upper, lower, &Pen(ink, 1), true);
         if hatched {

@@ -19,14 +19,38 @@ pub fn escape(text: &str) -> String {
             '{' | '}' | '$' | '&' | '#' | '_' | '%' => out.extend(['\\', c]),
             '`' => out.push_str(r"\textasciigrave{}"),
             '\u{202f}' => out.push_str(r"\,"),
-            '×' => out.push_str(r"\ensuremath{\times}"),
-            '−' => out.push_str(r"\ensuremath{-}"),
             c if c.is_control() => out.push(' '),
-            c => out.push(c),
+            c => match SIGNS.iter().find(|(sign, _)| *sign == c) {
+                Some((_, command)) => out.push_str(&format!(r"\ensuremath{{{command}}}")),
+                None => out.push(c),
+            },
         }
     }
     out
 }
+
+/// The signs that statements use, in maths mode.
+const SIGNS: &[(char, &str)] = &[
+    ('×', r"\times"),
+    ('−', "-"),
+    ('·', r"\cdot"),
+    ('≥', r"\ge"),
+    ('≤', r"\le"),
+    ('⟨', r"\langle"),
+    ('⟩', r"\rangle"),
+    ('‖', r"\|"),
+    ('∇', r"\nabla"),
+    ('²', "^2"),
+    ('α', r"\alpha"),
+    ('η', r"\eta"),
+    ('θ', r"\theta"),
+    ('μ', r"\mu"),
+    ('ξ', r"\xi"),
+    ('σ', r"\sigma"),
+    ('τ', r"\tau"),
+    ('₀', "_0"),
+    ('ᵀ', "^T"),
+];
 
 /// Rows, then paragraphs.
 pub fn write(entries: &[Entry]) -> String {
@@ -62,17 +86,15 @@ fn one(entry: &Entry) -> [String; 2] {
                 certificate.verdict.word().to_owned(),
                 by,
             ];
-            let claim = if mathml::is_known(&statement.latex) {
-                // each letter in a formula of its own, so that lines can break
-                let parts: Vec<String> = statement
-                    .latex
-                    .split(r",\quad ")
-                    .map(|part| format!("${part}$"))
-                    .collect();
-                format!("{}.", parts.join(", "))
-            } else {
-                escape(&statement.words)
-            };
+            // the words, which state the region; then the formulas, each of its own, so that lines can break
+            let mut claim = escape(&statement.words);
+            if mathml::is_known(&statement.latex) {
+                let parts = statement.latex.split(r",\quad ").map(|part| format!("${part}$"));
+                claim.push_str(&format!(
+                    " In formulas: {}.",
+                    parts.collect::<Vec<_>>().join(", ")
+                ));
+            }
             let paragraph = format!(
                 "\\paragraph{{{}}} {claim} \\emph{{{}.}} {} Certificate \\texttt{{{}}}, made by {} {}.",
                 escape(&title(case)),

@@ -64,14 +64,41 @@ const COMMANDS: &[&str] = &[
     "Gamma",
     "Omega",
 ];
+/// The elements that a page may get from the converter.
+const ELEMENTS: &[&str] = &[
+    "math",
+    "mrow",
+    "mi",
+    "mo",
+    "mn",
+    "mtext",
+    "mspace",
+    "mfrac",
+    "msqrt",
+    "mroot",
+    "msup",
+    "msub",
+    "msubsup",
+    "munder",
+    "mover",
+    "munderover",
+    "mstyle",
+    "mpadded",
+];
 /// Longest formula that is converted, in bytes.
 const LONGEST: usize = 20_000;
 
+/// Deepest nesting of braces and brackets that is converted: converters and browsers recurse.
+const DEEPEST: usize = 64;
+
 /// Whether a text is LaTeX for maths mode made of known commands, plain characters and balanced braces.
 pub fn is_known(latex: &str) -> bool {
-    let mut depth = 0usize;
+    let (mut depth, mut brackets) = (0usize, 0usize);
     let mut rest = latex;
     while let Some(c) = rest.chars().next() {
+        if depth + brackets > DEEPEST {
+            return false;
+        }
         rest = &rest[c.len_utf8()..];
         match c {
             '{' => depth += 1,
@@ -89,6 +116,12 @@ pub fn is_known(latex: &str) -> bool {
                     };
                     rest = after;
                 } else if COMMANDS.contains(&name) {
+                    match name {
+                        "left" => brackets += 1,
+                        "right" if brackets == 0 => return false,
+                        "right" => brackets -= 1,
+                        _ => {}
+                    }
                     rest = after;
                 } else {
                     return false;
@@ -100,7 +133,7 @@ pub fn is_known(latex: &str) -> bool {
             _ => return false,
         }
     }
-    depth == 0 && latex.len() <= LONGEST && !latex.trim().is_empty()
+    depth == 0 && brackets == 0 && latex.len() <= LONGEST && !latex.trim().is_empty()
 }
 
 /// A formula as a `math` element; none where it is not known LaTeX or cannot be converted.
@@ -117,5 +150,17 @@ pub fn display(latex: &str) -> Option<String> {
     let mut out = String::new();
     let events = events.into_iter().map(Ok::<_, std::fmt::Error>);
     push_mathml(&mut out, events, config).ok()?;
-    Some(out)
+    // the converter does not escape a sign of its own
+    let out = out.replace("><</", ">&lt;</");
+    is_mathml(&out).then_some(out)
+}
+
+/// Whether every tag is one of MathML's: nothing else gets into a page, whatever the converter does.
+fn is_mathml(markup: &str) -> bool {
+    let mut tags = markup.split('<').skip(1);
+    tags.all(|tag| {
+        let name = tag.strip_prefix('/').unwrap_or(tag);
+        let end = name.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(name.len());
+        ELEMENTS.contains(&&name[..end]) && tag.contains('>')
+    })
 }

@@ -32,7 +32,8 @@ fn padded(lo: f64, hi: f64, share: f64) -> [f64; 2] {
 pub fn histogram(histogram: &Histogram, tolerance: f64) -> Option<Figure> {
     let Histogram { from, to, counts } = histogram;
     let (from, to) = (*from, *to);
-    let total: u64 = counts.iter().sum();
+    let sum = |counts: &mut dyn Iterator<Item = u64>| counts.fold(0, u64::saturating_add);
+    let total = sum(&mut counts.iter().copied());
     if !(from < to && (to - from).is_finite()) || counts.is_empty() || total == 0 {
         return None;
     }
@@ -56,12 +57,8 @@ pub fn histogram(histogram: &Histogram, tolerance: f64) -> Option<Figure> {
         }
         chart.line(&[(0.0, 0.0), (0.0, top)], Ink::Text, 3);
     });
-    let negative: u64 = counts
-        .iter()
-        .enumerate()
-        .filter(|(bin, _)| edge(bin + 1) <= 0.0)
-        .map(|(_, points)| points)
-        .sum();
+    let below = (0..counts.len()).filter(|bin| edge(bin + 1) <= 0.0);
+    let negative = sum(&mut below.map(|bin| counts[bin]));
     let fullest = (0..counts.len()).max_by_key(|&bin| (counts[bin], std::cmp::Reverse(bin)))?;
     Some(Figure {
         svg: picture,
@@ -93,7 +90,8 @@ pub fn slice(slice: &Slice) -> Option<Figure> {
     if !(hi - lo).is_finite() {
         return None;
     }
-    let negative = finite().filter(|value| *value < 0.0).count();
+    let negative = finite().filter(|value| *value < -slice.floor).count();
+    let floor = short(slice.floor);
     let seen = finite().count();
     let ranges: Vec<String> = slice
         .axes
@@ -101,7 +99,7 @@ pub fn slice(slice: &Slice) -> Option<Figure> {
         .map(|axis| format!("{} from {} to {}", axis.name, short(axis.from), short(axis.to)))
         .collect();
     let description = format!(
-        "The slack at {} points of the region: {}. It lies between {} and {}, and below 0 at {} of these points.",
+        "The slack at {} points of the region: {}. It lies between {} and {}, and below minus {floor} at {} of these points.",
         count(seen as u64),
         ranges.join(", "),
         short(lo),
@@ -112,14 +110,17 @@ pub fn slice(slice: &Slice) -> Option<Figure> {
         (
             line(slice, lo, hi),
             format!("The slack on a line through {}", slice.point),
-            "The thick line is 0; the mark is the point.",
+            "The thick line is 0; the mark is the point.".to_owned(),
         )
     } else {
         (
             plane(slice, lo, hi),
             format!("The slack in a plane through {}", slice.point),
-            "Where the slack is below 0 the plane is hatched and bordered by a line; left blank is what lies outside the \
-             region or where the slack is not a number; the mark is the point. Levels are spaced by factors of 4.",
+            format!(
+                "Where the slack is below minus {floor} (the tolerance, or what rounding may make of 0) the plane is hatched and \
+             bordered by a line; left blank is what lies outside the region or where the slack is not a number; the mark is \
+             the point. Levels are spaced by factors of 4."
+            ),
         )
     };
     Some(Figure {
@@ -157,7 +158,7 @@ fn line(slice: &Slice, lo: f64, hi: f64) -> String {
 }
 
 /// The level of a slack: 0 next to 0, the last one for the largest, spaced by factors of 4.
-fn level(value: f64, largest: f64) -> Ink {
+fn level(value: f64, largest: f64, floor: f64) -> Ink {
     let share = value.abs() / largest;
     let below = if share > 0.0 {
         -share.log2() / 2.0
@@ -165,7 +166,7 @@ fn level(value: f64, largest: f64) -> Ink {
         f64::INFINITY
     };
     let level = (LEVELS - 1).saturating_sub(below.min(LEVELS as f64).max(0.0) as usize);
-    if value < 0.0 {
+    if value < -floor {
         Ink::Below(level)
     } else {
         Ink::Above(level)
@@ -175,6 +176,7 @@ fn level(value: f64, largest: f64) -> Ink {
 /// The plane: cells by level, hatched where negative, with the border of 0.
 fn plane(slice: &Slice, lo: f64, hi: f64) -> String {
     let largest = lo.abs().max(hi.abs()).max(f64::MIN_POSITIVE);
+    let floor = slice.floor;
     let (first, second) = (&slice.axes[0], &slice.axes[1]);
     let count = slice.count;
     let edge = |axis: usize, number: usize| {
@@ -188,9 +190,9 @@ fn plane(slice: &Slice, lo: f64, hi: f64) -> String {
         for row in 0..count {
             let fill = |column: usize| {
                 let value = value(column, row);
-                value.is_finite().then(|| level(value, largest))
+                value.is_finite().then(|| level(value, largest, floor))
             };
-            let hatch = |column: usize| (value(column, row) < 0.0).then_some(Ink::Hatch);
+            let hatch = |column: usize| (value(column, row) < -floor).then_some(Ink::Hatch);
             let inks: [Vec<Option<Ink>>; 2] =
                 [(0..count).map(fill).collect(), (0..count).map(hatch).collect()];
             for (start, end, ink) in inks.iter().flat_map(|inks| runs(inks)) {
@@ -200,7 +202,7 @@ fn plane(slice: &Slice, lo: f64, hi: f64) -> String {
                 );
             }
         }
-        let parts = |a: f64, b: f64| a.is_finite() && b.is_finite() && (a < 0.0) != (b < 0.0);
+        let parts = |a: f64, b: f64| a.is_finite() && b.is_finite() && (a < -floor) != (b < -floor);
         for (column, row) in (0..count).flat_map(|row| (0..count).map(move |column| (column, row))) {
             if column > 0 && parts(value(column, row), value(column - 1, row)) {
                 let x = edge(0, column);
@@ -212,7 +214,7 @@ fn plane(slice: &Slice, lo: f64, hi: f64) -> String {
             }
         }
         chart.mark((first.at, second.at));
-        levels(chart, &slice.values, largest);
+        levels(chart, &slice.values, largest, floor);
     })
 }
 
@@ -230,9 +232,9 @@ fn runs(inks: &[Option<Ink>]) -> Vec<(usize, usize, Ink)> {
 }
 
 /// The levels that occur, highest first, each with its end that is farther from 0.
-fn levels(chart: &mut Chart, values: &[f64], largest: f64) {
+fn levels(chart: &mut Chart, values: &[f64], largest: f64, floor: f64) {
     let finite = values.iter().filter(|value| value.is_finite());
-    let used: Vec<Ink> = finite.map(|&value| level(value, largest)).collect();
+    let used: Vec<Ink> = finite.map(|&value| level(value, largest, floor)).collect();
     let end = |level: usize| largest * 0.25f64.powi((LEVELS - 1 - level) as i32);
     let number = |x: f64| tick(format!("{x:.2e}").parse().unwrap_or(x));
     let above = (0..LEVELS)
@@ -331,19 +333,19 @@ pub fn bracket(bracket: &Bracket) -> Option<Figure> {
     let paper = bracket.paper.as_ref().and_then(|paper| number(&paper.value));
     let [left, right] = padded(from, to, 0.04);
     let x = Scale::linear(&bracket.constant, left, right);
-    let picture = chart(FLAT, x, Scale::linear("", 0.0, 1.0), 28, |chart| {
-        for run in &bracket.runs {
+    let last = bracket.runs.len() as f64 + 1.0;
+    let picture = chart(SIZE, x, Scale::linear("run", 0.0, last), 28, |chart| {
+        if let Some(x) = paper {
+            chart.line(&[(x, 0.0), (x, last)], Ink::Text, 3);
+        }
+        for (place, run) in bracket.runs.iter().enumerate() {
             let Some(x) = number(&run.value) else { continue };
             let (ink, symbol) = match run.verdict {
                 Verdict::Proved => (Ink::Good, "○"),
                 Verdict::Refuted => (Ink::Bad, "×"),
                 Verdict::Supported | Verdict::Undecided => (Ink::Open, "?"),
             };
-            chart.label(symbol, (x, 0.3), ink, Anchor::Middle);
-        }
-        if let Some(x) = paper {
-            chart.label("claimed", (x, 0.85), Ink::Text, Anchor::Middle);
-            chart.line(&[(x, 0.0), (x, 0.7)], Ink::Text, 3);
+            chart.label(symbol, (x, place as f64 + 1.0), ink, Anchor::Middle);
         }
     });
     let (name, runs) = (&bracket.constant, bracket.runs.len());
@@ -354,8 +356,8 @@ pub fn bracket(bracket: &Bracket) -> Option<Figure> {
             "{runs} values between {} and {}; {}.",
             bracket.between[0], bracket.between[1], bracket.reason
         ),
-        caption: "A circle is a proved value, a cross a refuted one, a question mark one that is neither. The upright line is \
-                  the value in the source."
+        caption: "The values in the order in which they were tried, upward. A circle is a proved value, a cross a refuted one, a \
+                  question mark one that is neither. The upright line is the value in the source."
             .to_owned(),
     })
 }

@@ -15,6 +15,8 @@ const PLANE: usize = 60;
 const LINE: usize = 400;
 /// Coordinates of all points of a row together: rows of points of many coordinates are evaluated in pieces.
 const BATCH: usize = 1 << 20;
+/// Rounding errors of a slack, relative to the largest one in the picture.
+const NOISE: f64 = 1e-12;
 /// How far outside a set a point may lie, relative to the set's size: rounding of the grid.
 const ROUNDING: f64 = 1e-9;
 
@@ -42,7 +44,9 @@ pub struct Slice {
     pub count: usize,
     /// the slack row by row, the first axis running; not a number outside the region
     pub values: Vec<f64>,
-    /// what is held fixed, in words
+    /// a slack below minus this is shown as negative: the tolerance, or what rounding may make of 0
+    pub floor: f64,
+    /// what varies and what is held, in words
     pub fixed: String,
 }
 
@@ -81,11 +85,17 @@ pub fn around(certificate: &Certificate, claim: &Claim) -> Result<Slice, String>
         directions(claim, &points, &base).ok_or("The region has no width around this point, in binary64.")?;
     let count = if directions.len() == 1 { LINE } else { PLANE };
     let moved: Vec<&str> = directions.iter().map(|d| d.axis.words.as_str()).collect();
-    let fixed = format!("{}; everything else is held at {what}", moved.join(" and "));
+    let varying: usize = points.free().iter().map(|(_, set)| set.dimension()).sum();
+    let fixed = if directions.len() == varying {
+        moved.join(" and ")
+    } else {
+        format!("{}; everything else is held at {what}", moved.join(" and "))
+    };
     let mut slice = Slice {
         point: what,
         count,
         values: Vec::new(),
+        floor: 0.0,
         fixed,
         axes: Vec::new(),
     };
@@ -95,6 +105,9 @@ pub fn around(certificate: &Certificate, claim: &Claim) -> Result<Slice, String>
         .unzip();
     slice.axes = axes;
     slice.values = evaluate(claim, &mut points, &base, &alongs, &slice)?;
+    let finite = slice.values.iter().filter(|value| value.is_finite());
+    let largest = finite.fold(0.0f64, |largest, value| largest.max(value.abs()));
+    slice.floor = certificate.options.tolerance.max(NOISE * largest);
     Ok(slice)
 }
 

@@ -44,8 +44,8 @@ fn proved(certificate: &Certificate) -> String {
 fn refuted(certificate: &Certificate) -> String {
     let slack = match &certificate.evidence.witness {
         Some(witness) => format!(
-            "At the point given below, which lies in the region, the left side minus the right side is a number between {} \
-             and {}, certainly below 0.",
+            "At the witness, a point of the region that the certificate names, the left side minus the right side is a \
+             number between {} and {}, certainly below 0.",
             full(witness.slack[0]),
             full(witness.slack[1])
         ),
@@ -69,8 +69,8 @@ fn supported(certificate: &Certificate) -> String {
     format!(
         "This is no proof. At {} points drawn at random from the region, and in a search from {} starts, no violation \
          was found (slack below minus the tolerance {}). With confidence {}, the share of the region on which the computed slack \
-         is below minus the tolerance is at most {}. A smaller part of the region may violate the claim, a single \
-         point least of all can be ruled out.",
+         is below minus the tolerance is at most {}. Violations on a smaller part of the region, or at single points, \
+         are not ruled out.",
         count(uniform.count),
         count(search.starts),
         certificate.statement.tolerance.trim(),
