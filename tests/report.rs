@@ -216,6 +216,7 @@ fn pages() -> Vec<(String, String)> {
         .collect();
     pages.push(("together".to_owned(), report::html(&together)));
     pages.push(("bracket".to_owned(), report::html(&[bracket()])));
+    pages.push(("trace-alone".to_owned(), report::html(&[wrong_bound().1])));
     pages
 }
 
@@ -260,6 +261,47 @@ fn a_bracket_shows_what_is_found_beside_what_is_claimed() {
     ] {
         assert!(markdown.contains(part), "{part} missing in {markdown}");
     }
+}
+
+/// Descent on `|x|` by steps of 1/8 from 21/16 reaches 1/16 and goes to and fro there. A bound with half of the theorem's
+/// last term is `(441/64)/T + 1/32`: below 1/16 from `T = 221` on, that is at step 220, and at `T = 1001`
+/// 0.0381337 or 0.61014 of 1/16.
+fn wrong_bound() -> (Source, Entry<'static>) {
+    let (source, _) = inline(
+        r#"{"name": "wrong", "title": "half of a term dropped", "parameters": {"x": [1]}, "define": {"f": "abs(x[0])"},
+            "claim": {"convex": {"f": "f"}}, "region": {"w": {"box": [-2, 2]}, "v": {"box": [-2, 2]}},
+            "descent": {"method": "gd", "step": "1/8", "steps": 1000, "start": "21/16", "comparator": 0},
+            "guarantee": {"bound": "D^2/(2*eta*T) + eta/4"}, "check": {"samples": 100}}"#,
+    );
+    let trace = proxycert::trace::trace(&source.case, &source.claim, &Silent)
+        .unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    let entry = Entry {
+        file: "wrong.trace.json".to_owned(),
+        document: Document::read(&trace.to_json()).unwrap_or_else(|fault| panic!("{fault:?}")),
+        source: None,
+    };
+    (source, entry)
+}
+
+#[test]
+fn a_trace_shows_where_its_bound_fails() {
+    let (_, entry) = wrong_bound();
+    let markdown = report::markdown(std::slice::from_ref(&entry));
+    for part in [
+        "**Held.** The inequality along the trajectories.",
+        "**Failed.** The conclusion of the guarantee.",
+        "| Bound fails first |  | step 220 from start 0 |",
+        "| Bound over what it bounds, at the end | 0.61014 |",
+        "f from 1.3125 at step 0 to 0.0625 at step 1000",
+        "guarantee from 6.9219 at step 0 to 0.038134 at step 1000",
+    ] {
+        assert!(markdown.contains(part), "{part} missing in {markdown}");
+    }
+    let latex = report::latex(&[entry]);
+    assert!(
+        latex.contains("wrong &  & trace & 1 & inequality held, conclusion failed & 1 trajectories"),
+        "{latex}"
+    );
 }
 
 const HOSTILE: &str = r#"</title><script>alert(1)</script><img src=x onerror=alert(1)> "quoted" 'too' & [a](http://b) `c` \\input{d} $e$ %f _g_ #h ~i ^j |k| ```"#;

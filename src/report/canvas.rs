@@ -200,7 +200,7 @@ impl Scale {
         }
         let (first, last) = ((self.from / step).ceil(), (self.to / step).floor());
         // a range of a few units in the last place has no round numbers
-        if !(last - first <= 20.0) || first.abs() > 1e9 {
+        if !(0.0..=20.0).contains(&(last - first)) || first.abs() > 1e9 {
             return vec![];
         }
         (0..=(last - first) as i32)

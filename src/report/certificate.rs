@@ -260,8 +260,8 @@ fn python(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
 fn guaranteed(guarantee: &Guarantee) -> Vec<Block> {
     let meaning = match guarantee.verdict {
         Verdict::Proved => {
-            "The theorem applies: the claim and every hypothesis below are proved, for this case. The theorem itself is taken \
-             from the literature."
+            "The claim and every hypothesis below are proved for this case, each up to its tolerance: what the theorem asks for. \
+             The theorem itself is not checked."
         }
         Verdict::Refuted => {
             "The theorem does not apply: the claim or a hypothesis below is false here. Its conclusion may still hold for \
@@ -282,8 +282,7 @@ fn guaranteed(guarantee: &Guarantee) -> Vec<Block> {
             hypothesis.reason.clone(),
         ]
     });
-    let constants = guarantee.constants.iter();
-    vec![
+    let mut blocks = vec![
         Block::Formulas {
             latex: vec![guarantee.latex.clone()],
             words: guarantee.words.clone(),
@@ -303,14 +302,18 @@ fn guaranteed(guarantee: &Guarantee) -> Vec<Block> {
             head: vec!["Hypothesis", "What it says", "Verdict", "Why"],
             rows: hypotheses.collect(),
         }),
-        Block::Table(Table {
+    ];
+    if !guarantee.constants.is_empty() {
+        let constants = guarantee.constants.iter();
+        blocks.push(Block::Table(Table {
             caption: "Constants of the conclusion".to_owned(),
             head: vec!["Constant", "Value"],
             rows: constants
                 .map(|(name, value)| vec![name.clone(), short(*value)])
                 .collect(),
-        }),
-    ]
+        }));
+    }
+    blocks
 }
 
 fn check(entry: &Entry, certificate: &Certificate) -> Vec<Block> {

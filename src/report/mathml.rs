@@ -150,8 +150,8 @@ pub fn display(latex: &str) -> Option<String> {
     let mut out = String::new();
     let events = events.into_iter().map(Ok::<_, std::fmt::Error>);
     push_mathml(&mut out, events, config).ok()?;
-    // the converter does not escape a sign of its own
-    let out = out.replace("><</", ">&lt;</");
+    // the converter does not escape a sign of its own, and misses a space
+    let out = out.replace("><</", ">&lt;</").replace("\"minsize", "\" minsize");
     is_mathml(&out).then_some(out)
 }
 

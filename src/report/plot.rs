@@ -423,7 +423,7 @@ fn curves_on_log_axes(title: &str, curves: &[(&str, Vec<(f64, f64)>)], caption: 
         (lo.min(*y), hi.max(*y))
     });
     let last = all().map(|(x, _)| *x).fold(2.0, f64::max);
-    if !(lo <= hi) {
+    if all().next().is_none() {
         return None;
     }
     let (bottom, top) = ((lo / 1.5).max(f64::MIN_POSITIVE), (hi * 1.5).min(f64::MAX));

@@ -81,7 +81,7 @@ fn answers(trace: &Trace) -> Vec<Block> {
                  That does not prove the guarantee."
             }
             Outcome::Failed => {
-                "The bound fails on a trajectory that stays in the region, by more than rounding: either a hypothesis of the \
+                "The bound fails on a trajectory that stays in the region, by more than rounding: the claim or a hypothesis of the \
                  guarantee does not hold here, or the guarantee is wrong."
             }
             Outcome::Suspected => {
@@ -142,24 +142,30 @@ fn guaranteed(guarantee: &Guarantee) -> Vec<Block> {
         Held::Least => "the running minimum",
         Held::G => "g at the iterate",
     };
-    let constants = guarantee.constants.iter();
-    vec![
+    let theorem = match guarantee.theorem.as_str() {
+        "bound" => "The bound is the one that the case writes out".to_owned(),
+        name => format!("The bound is that of the theorem {name}"),
+    };
+    let mut blocks = vec![
         Block::Formulas {
             latex: vec![guarantee.latex.clone()],
             words: guarantee.words.clone(),
         },
-        Block::Table(Table {
-            caption: format!("Theorem {}; the bound is held against {held}", guarantee.theorem),
+        Block::Text(format!(
+            "{theorem}, and is held against {held}. Whether its hypotheses hold is not checked by a trace."
+        )),
+    ];
+    if !guarantee.constants.is_empty() {
+        let constants = guarantee.constants.iter();
+        blocks.push(Block::Table(Table {
+            caption: "Constants of the bound".to_owned(),
             head: vec!["Constant", "Value"],
             rows: constants
                 .map(|(name, value)| vec![name.clone(), short(*value)])
                 .collect(),
-        }),
-        Block::Text(
-            "Whether the hypotheses of the guarantee hold is not checked by a trace; constants are those of the case."
-                .to_owned(),
-        ),
-    ]
+        }));
+    }
+    blocks
 }
 
 fn trajectories(trace: &Trace) -> Vec<Block> {
