@@ -150,8 +150,9 @@ pub fn display(latex: &str) -> Option<String> {
     let mut out = String::new();
     let events = events.into_iter().map(Ok::<_, std::fmt::Error>);
     push_mathml(&mut out, events, config).ok()?;
-    // the converter does not escape a sign of its own, and misses a space
+    // the converter does not escape a sign of its own, misses a space, and names a space as only HTML does
     let out = out.replace("><</", ">&lt;</").replace("\"minsize", "\" minsize");
+    let out = out.replace("&amp;nbsp;", "\u{a0}").replace("&nbsp;", "\u{a0}");
     is_mathml(&out).then_some(out)
 }
 

@@ -423,9 +423,7 @@ fn curves_on_log_axes(title: &str, curves: &[(&str, Vec<(f64, f64)>)], caption: 
         (lo.min(*y), hi.max(*y))
     });
     let last = all().map(|(x, _)| *x).fold(2.0, f64::max);
-    if all().next().is_none() {
-        return None;
-    }
+    all().next()?;
     let (bottom, top) = ((lo / 1.5).max(f64::MIN_POSITIVE), (hi * 1.5).min(f64::MAX));
     let x = Scale::log("step t + 1", 1.0, last);
     let picture = chart(SIZE, x, Scale::log("value", bottom, top), 214, |chart| {
