@@ -484,6 +484,10 @@ fn what_contradicts_itself_is_refused() {
     forged.verdict = Verdict::Proved;
     forged.digest = forged.computed_digest();
     assert!(matches!(read(&forged), Err(Fault::Refused(reason)) if reason.contains("evidence")));
+    let (_, mut proved) = catalogue("iris-logistic");
+    proved.evidence.proof.as_mut().unwrap().rule = "trust me".to_owned();
+    proved.digest = proved.computed_digest();
+    assert!(matches!(read(&proved), Err(Fault::Refused(reason)) if reason.contains("rule")));
     for text in [
         "{}",
         "[]",

@@ -9,7 +9,7 @@ use crate::engine::enclose::root_box;
 use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question};
 use crate::engine::prove::lifting::{self, Lifting};
 use crate::engine::prove::tree::Rule;
-use crate::engine::prove::{Proof, Stop};
+use crate::engine::prove::{Proof, RULE, Stop};
 use crate::eval::interval::IntervalArithmetic;
 use crate::graph::op::Input;
 
@@ -71,10 +71,11 @@ fn method(proof: &Proof) -> String {
                           parameters enter through, such as one neuron's input at one data point). Each function was \
                           bounded from below over the range of its variables, and the bounds were added up."
             .to_owned(),
-        _ => "Branch and bound: the box around the region was split in halves again and again. A part was laid aside once a \
+        RULE => "Branch and bound: the box around the region was split in halves again and again. A part was laid aside once a \
               rigorous lower bound showed that the slack is at least minus the tolerance all over it, or that it lies \
               outside the region."
             .to_owned(),
+        other => format!("The rule is one that this program does not know: {other}."),
     }
 }
 

@@ -15,7 +15,7 @@ pub fn escape(text: &str) -> String {
             '<' => out.push_str(r"\textless{}"),
             '>' => out.push_str(r"\textgreater{}"),
             '|' => out.push_str(r"\textbar{}"),
-            '"' => out.push_str(r"\textquotedbl{}"),
+            '"' => out.push_str(r"\symbol{34}"),
             '{' | '}' | '$' | '&' | '#' | '_' | '%' => out.extend(['\\', c]),
             '`' => out.push_str(r"\textasciigrave{}"),
             '\u{202f}' => out.push_str(r"\,"),

@@ -23,6 +23,8 @@ use crate::case::Case;
 use crate::certificate::{self as certificates, Certificate};
 use crate::claim::Claim;
 use crate::engine;
+use crate::engine::prove::convexity::{CONVEXITY, HESSIAN};
+use crate::engine::prove::{RULE, lifting};
 use crate::tighten::{self, Bracket};
 use crate::trace::record::{self, Trace};
 use page::Page;
@@ -93,6 +95,15 @@ impl Document {
                         "its verdict is `{}`, and its evidence bears `{}`",
                         certificate.verdict.word(),
                         verdict.word()
+                    )));
+                }
+                let rules = [RULE, CONVEXITY, HESSIAN, lifting::RULE];
+                if let Some(proof) = &certificate.evidence.proof
+                    && !rules.contains(&proof.rule.as_str())
+                {
+                    return Err(Fault::Refused(format!(
+                        "it rests on a rule that this program does not know: {:?}",
+                        proof.rule
                     )));
                 }
                 hypotheses(&certificate)?;

@@ -147,10 +147,15 @@ pub fn percent_up(share: f64) -> String {
         return format!("{} %", short(percent.clamp(0.0, 100.0)));
     }
     let unit = 10f64.powi(percent.log10().floor() as i32 - 2);
-    // a hair more than the quotient, so that its rounding is on the safe side
-    let units = (percent / unit * (1.0 + 1e-12)).ceil();
     let digits = (2 - percent.log10().floor() as i32).clamp(0, 20) as usize;
-    format!("{:.digits$} %", units * unit)
+    let written = |units: f64| format!("{:.digits$}", units * unit);
+    // what is written is read again, and not below the share
+    let units = (percent / unit).floor();
+    let enough = [units, units + 1.0]
+        .map(written)
+        .into_iter()
+        .find(|text| text.parse().is_ok_and(|read: f64| read >= percent));
+    format!("{} %", enough.unwrap_or_else(|| written(units + 2.0)))
 }
 
 /// With a capital first letter.
@@ -173,7 +178,7 @@ mod tests {
         assert_eq!(percent_up(0.5), "50.0 %");
         assert_eq!(percent_up(0.050000001), "5.01 %");
         assert_eq!(percent_up(1.0), "100 %");
-        assert_eq!(percent_up(0.99991), "100 %");
+        assert_eq!(percent_up(0.99991), "100.0 %");
     }
 
     #[test]
