@@ -15,6 +15,8 @@ const PLANE: usize = 60;
 const LINE: usize = 400;
 /// Coordinates of all points of a row together: rows of points of many coordinates are evaluated in pieces.
 const BATCH: usize = 1 << 20;
+/// Shortest way through the region along a direction, relative to the region's size.
+const LEAST_WIDTH: f64 = 1e-3;
 /// Rounding errors of a slack, relative to the largest one in the picture.
 const NOISE: f64 = 1e-12;
 /// How far outside a set a point may lie, relative to the set's size: rounding of the grid.
@@ -259,13 +261,15 @@ fn steep(claim: &Claim, input: Input, set: &SetBounds, base: &Point) -> Vec<Dire
         }
         along.iter_mut().for_each(|a| *a /= length);
         let [from, to] = chord(set, base.side(input), &along);
-        if !(from < to && from.is_finite() && to.is_finite()) {
+        // at a corner a direction may lead out of the region at once, both ways
+        let width = to - from;
+        if !(width.is_finite() && width > LEAST_WIDTH * set.scale()) {
             continue;
         }
         let made = if found.is_empty() {
             words.to_owned()
         } else {
-            format!("{words}, made orthogonal to it")
+            format!("{words}, made orthogonal to the first")
         };
         found.push(Direction {
             input,
