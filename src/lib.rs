@@ -14,6 +14,7 @@ pub mod eval;
 pub mod expr;
 pub mod graph;
 pub mod guarantee;
+pub mod report;
 pub mod symbolic;
 pub mod theorem;
 pub mod tighten;

@@ -36,7 +36,7 @@ pub struct Replayed {
 }
 
 /// One end of a box and the other, for every coordinate.
-type Ranges = Vec<[f64; 2]>;
+pub type Ranges = Vec<[f64; 2]>;
 
 /// Replays a proof by the rule that it names.
 ///
@@ -146,6 +146,22 @@ fn follow<J: Judge>(tree: &str, root: &[Interval], judge: J, operations: u64) ->
         boxes,
         depth: walk.depth,
     })
+}
+
+/// The boxes that a tree does not split further, with their letters, for a picture; nothing is checked of them.
+///
+/// # Errors
+/// A sentence that says what is wrong with the tree, or that it has more than `most` such boxes.
+pub fn leaves(tree: &str, root: Ranges, most: usize) -> Result<Vec<(Ranges, char)>, String> {
+    let mut walk = Walk::new(tree, root);
+    let mut found = Vec::new();
+    while !walk.finished {
+        if found.len() == most {
+            return Err("the tree has too many boxes".to_owned());
+        }
+        found.push(walk.next_leaf()?);
+    }
+    Ok(found)
 }
 
 /// A split on the way from the root to the current box.

@@ -8,6 +8,7 @@ mod explain;
 mod many;
 mod new;
 mod output;
+mod report;
 mod schema;
 mod tighten;
 mod trace;
@@ -57,6 +58,8 @@ enum Command {
     Tighten(tighten::Tighten),
     /// Check a certificate against the case it speaks of
     Verify(verify::Verify),
+    /// Show certificates, brackets and traces as a page for people
+    Report(report::Report),
     /// Show what a case claims, and what each engine would do
     Explain(explain::Explain),
     /// Print the JSON schema of a file format
@@ -197,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Trace(command) => command.run(&printer),
         Command::Tighten(command) => command.run(&printer),
         Command::Verify(command) => command.run(&printer),
+        Command::Report(command) => command.run(&printer),
         Command::Explain(command) => command.run(&printer),
         Command::Schema(command) => command.run(&printer),
         Command::New(command) => command.run(&printer),

@@ -105,7 +105,14 @@ fn pieces(expr: &Expr, source: &str, id: ExprId) -> (Level, Vec<Piece>) {
         },
         Kind::Transpose(x) => (Level::Power, vec![Node(*x, Level::Atom), text(r"^{\top}")]),
         Kind::Index(x, items) => {
-            let mut pieces = vec![Node(*x, Level::Atom), text("_{")];
+            // a second subscript needs braces around what has the first
+            let below = match &expr.node(*x).kind {
+                Kind::Name(name) => name_latex(name).contains('_'),
+                Kind::Index(..) => true,
+                _ => false,
+            };
+            let (open, close) = if below { ("{", "}_{") } else { ("", "_{") };
+            let mut pieces = vec![text(open), Node(*x, Level::Atom), text(close)];
             for (position, item) in items.iter().enumerate() {
                 if position > 0 {
                     pieces.push(text(", "));
@@ -234,6 +241,8 @@ mod tests {
             ),
             ("alpha*f_star", r"\alpha \cdot f_{\mathrm{star}}"),
             ("W.T @ X[0, 1:]", r"W^{\top} \, X_{0, 1:}"),
+            ("v_star[0]^2", r"{v_{\mathrm{star}}}_{0}^{2}"),
+            ("x[0][1]", r"{x_{0}}_{1}"),
             (
                 "sum(x, axis=1)",
                 r"\operatorname{sum}\left(x,\ \text{axis } 1\right)",

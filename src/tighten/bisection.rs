@@ -11,12 +11,12 @@ use std::cmp::Ordering;
 use dashu_base::Abs;
 use dashu_int::{IBig, UBig};
 use dashu_ratio::RBig;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::engine::Verdict;
 
 /// Where the claim is easier, from the verdicts at the two ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Easier {
     /// at small values of the constant

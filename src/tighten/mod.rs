@@ -6,7 +6,7 @@
 pub mod bisection;
 
 use dashu_ratio::RBig;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::certificate::{Certificate, Tool};
@@ -22,7 +22,8 @@ pub const FORMAT: &str = "proxycert-bracket";
 pub const VERSION: u32 = 1;
 
 /// What `tighten` found. A pure function of case, options and version; see `docs/certificate-format.md`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bracket {
     /// [`FORMAT`]
     pub format: String,
@@ -55,7 +56,8 @@ pub struct Bracket {
 }
 
 /// One end of a bracket.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct End {
     /// the value, exact
     pub value: String,
@@ -64,7 +66,8 @@ pub struct End {
 }
 
 /// The paper's value.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Paper {
     /// as written in the case
     pub value: String,
@@ -73,7 +76,7 @@ pub struct Paper {
 }
 
 /// A part of the range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
     /// not harder than a proved value
@@ -85,7 +88,8 @@ pub enum Side {
 }
 
 /// One value tried.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Run {
     /// the value, exact
     pub value: String,

@@ -52,7 +52,8 @@ impl Rule {
 }
 
 impl Rule {
-    const ALL: [Rule; 9] = [
+    /// Every rule.
+    pub const ALL: [Rule; 9] = [
         Rule::Discard,
         Rule::Natural,
         Rule::MeanValue,
