@@ -25,6 +25,8 @@ use crate::graph::op::{Binary, Input};
 
 /// Leaves that are bounded together.
 const BATCH: usize = 512;
+/// Bits of the checker arithmetic that a box is tried with, one after the other: each is rigorous.
+const PRECISIONS: [usize; 2] = [CheckerArithmetic::SHORT, CheckerArithmetic::PRECISION];
 
 /// What a tree turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +67,9 @@ pub fn replay_tree(claim: &Claim, tree: &str) -> Result<Replayed, String> {
     let Some(root) = root_box(claim, CheckerArithmetic::new()) else {
         return Err("the region has no bounded hull".to_owned());
     };
-    let judge = SlackJudge::new(claim);
-    let operations = judge.operations();
-    follow(tree, &root, judge, operations)
+    let judges = PRECISIONS.map(|precision| SlackJudge::new(claim, precision));
+    let operations = judges[0].operations();
+    follow(tree, &root, &judges, operations)
 }
 
 /// Redoes a proof by the composition of curvatures, which needs no tree.
@@ -88,10 +90,13 @@ pub fn replay_convexity(claim: &Claim) -> Result<Replayed, String> {
 /// A sentence that says what is wrong with the tree, or why the claim does not follow.
 pub fn replay_hessian(claim: &Claim, tree: &str) -> Result<Replayed, String> {
     let question = convexity_question(claim)?;
-    let judge = Hessian::new(claim, &question, CheckerArithmetic::new())
-        .ok_or("the claim is too large for the rule of the Hessian")?;
-    let operations = judge.operations();
-    follow(tree, &question.ranges, judge, operations)
+    let judges: Option<Vec<_>> = PRECISIONS
+        .into_iter()
+        .map(|precision| Hessian::new(claim, &question, CheckerArithmetic::with_precision(precision)))
+        .collect();
+    let judges = judges.ok_or("the claim is too large for the rule of the Hessian")?;
+    let operations = judges.first().map_or(0, |judge| judge.operations());
+    follow(tree, &question.ranges, &judges, operations)
 }
 
 fn convexity_question(claim: &Claim) -> Result<Question, String> {
@@ -99,8 +104,9 @@ fn convexity_question(claim: &Claim) -> Result<Question, String> {
         .ok_or_else(|| "the claim does not follow from the convexity of a function".to_owned())
 }
 
-/// Walks a tree from its root box; every leaf must be settled by the rule that its letter names.
-fn follow<J: Judge>(tree: &str, root: &[Interval], judge: J, operations: u64) -> Result<Replayed, String> {
+/// Walks a tree from its root box; every leaf must be settled by the rule that its letter names, as one of
+/// the judges finds.
+fn follow<J: Judge>(tree: &str, root: &[Interval], judges: &[J], operations: u64) -> Result<Replayed, String> {
     if tree.len() > MAX_TEXT {
         return Err("the proof tree is too long".to_owned());
     }
@@ -117,8 +123,10 @@ fn follow<J: Judge>(tree: &str, root: &[Interval], judge: J, operations: u64) ->
             let bad = batch
                 .par_iter()
                 .map_init(
-                    || judge.clone(),
-                    |judge, (ranges, letter)| judge.settles(ranges, *letter),
+                    || judges.to_vec(),
+                    |judges, (ranges, letter)| {
+                        judges.iter_mut().any(|judge| judge.settles(ranges, *letter))
+                    },
                 )
                 .position_first(|settled| !settled);
             if let Some((ranges, letter)) = bad.map(|number| &batch[number]) {
@@ -242,14 +250,14 @@ struct SlackJudge {
 }
 
 impl SlackJudge {
-    fn new(claim: &Claim) -> SlackJudge {
+    fn new(claim: &Claim, precision: usize) -> SlackJudge {
         let mut graph = claim.graph.clone();
         let inputs = claim.region.inputs();
         let gradients: Vec<_> = inputs
             .iter()
             .map(|&input| graph.gradient(claim.slack, input, claim.dimension))
             .collect();
-        let arithmetic = CheckerArithmetic::new;
+        let arithmetic = || CheckerArithmetic::with_precision(precision);
         SlackJudge {
             inputs,
             dimension: claim.dimension,
@@ -330,6 +338,12 @@ impl Judge for SlackJudge {
         if !(natural.flags.defined && natural.flags.continuous) {
             return false;
         }
+        if letter == 's' {
+            return self.smooth.as_mut().is_some_and(|smooth| {
+                let bound = smooth.lower(Rule::SecondOrder, &ranges.to_vec());
+                RBig::try_from(bound).is_ok_and(|bound| bound >= self.floor)
+            });
+        }
         let Some(slopes) = self.slopes(&cell) else {
             return false;
         };
@@ -350,10 +364,6 @@ impl Judge for SlackJudge {
                     None => false,
                 }
             }
-            's' => self.smooth.as_mut().is_some_and(|smooth| {
-                let bound = smooth.lower(Rule::SecondOrder, &ranges.to_vec());
-                RBig::try_from(bound).is_ok_and(|bound| bound >= self.floor)
-            }),
             _ => false,
         }
     }

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::{Replayed, Walk};
+use super::{BATCH, PRECISIONS, Replayed, Walk};
 use crate::claim::Claim;
 use crate::engine::enclose::defined_hull;
 use crate::engine::prove::lifting::cut::{Cut, Part};
@@ -95,19 +95,36 @@ fn replay_part(part: &Part, proof: &PartProof) -> Result<Replayed, String> {
     }
     let (mut boxes, mut depth, mut work) = (0u64, 0, 0u64);
     for (piece, tree) in pieces.iter().zip(&proof.trees) {
-        let mut smooth = Smooth::new(piece, arithmetic.clone());
+        let smooths =
+            PRECISIONS.map(|precision| Smooth::new(piece, CheckerArithmetic::with_precision(precision)));
         // each box is a letter or a number and a stroke
         let count = tree.bytes().filter(|byte| !byte.is_ascii_digit()).count() as u64;
-        work = work.saturating_add(count.saturating_mul(smooth.operations()));
+        work = work.saturating_add(count.saturating_mul(smooths[0].operations()));
         if work > 2 * MAX_WORK {
             return Err("more boxes than the prover ever makes".to_owned());
         }
         let mut walk = Walk::new(tree, piece.ranges.clone());
+        let mut batch = Vec::new();
         while !walk.finished {
-            let (ranges, letter) = walk.next_leaf()?;
-            let bound = Rule::of_letter(letter).map(|rule| smooth.lower(rule, &ranges));
-            if bound.is_none_or(|bound| bound < proof.floor) {
-                return Err(format!("rule `{letter}` does not settle the box {ranges:?}"));
+            batch.push(walk.next_leaf()?);
+            if batch.len() == BATCH || walk.finished {
+                let bad = batch
+                    .par_iter()
+                    .map_init(
+                        || smooths.clone(),
+                        |smooths, (ranges, letter)| {
+                            Rule::of_letter(*letter).is_some_and(|rule| {
+                                smooths
+                                    .iter_mut()
+                                    .any(|smooth| smooth.lower(rule, ranges) >= proof.floor)
+                            })
+                        },
+                    )
+                    .position_first(|settled| !settled);
+                if let Some((ranges, letter)) = bad.map(|number| &batch[number]) {
+                    return Err(format!("rule `{letter}` does not settle the box {ranges:?}"));
+                }
+                batch.clear();
             }
         }
         if !walk.rest.is_empty() {
