@@ -24,7 +24,7 @@ use crate::eval::{Arithmetic, RigorousArithmetic};
 use crate::graph::op::{Binary, Input};
 
 /// Leaves that are bounded together.
-const BATCH: usize = 512;
+const BATCH: usize = 4096;
 /// Bits of the checker arithmetic that a box is tried with, one after the other: each is rigorous.
 const PRECISIONS: [usize; 2] = [CheckerArithmetic::SHORT, CheckerArithmetic::PRECISION];
 
@@ -104,8 +104,7 @@ fn convexity_question(claim: &Claim) -> Result<Question, String> {
         .ok_or_else(|| "the claim does not follow from the convexity of a function".to_owned())
 }
 
-/// Walks a tree from its root box; every leaf must be settled by the rule that its letter names, as one of
-/// the judges finds.
+/// Checks the size of a tree, then its leaves.
 fn follow<J: Judge>(tree: &str, root: &[Interval], judges: &[J], operations: u64) -> Result<Replayed, String> {
     if tree.len() > MAX_TEXT {
         return Err("the proof tree is too long".to_owned());
@@ -115,21 +114,29 @@ fn follow<J: Judge>(tree: &str, root: &[Interval], judges: &[J], operations: u64
     if boxes > allowed_boxes(operations, root.len()).max(1) {
         return Err("the proof tree has more boxes than the prover ever makes".to_owned());
     }
-    let mut walk = Walk::new(tree, root.iter().map(|range| [range.lo, range.hi]).collect());
+    let root = root.iter().map(|range| [range.lo, range.hi]).collect();
+    let depth = settle(tree, root, judges)?;
+    Ok(Replayed { boxes, depth })
+}
+
+/// Walks a tree from a box; every leaf must be settled by the rule that its letter names, as one of the judges
+/// finds. Returns the most splits above a leaf.
+fn settle<J: Judge>(tree: &str, root: Ranges, judges: &[J]) -> Result<u32, String> {
+    let mut walk = Walk::new(tree, root);
+    let threads = rayon::current_num_threads();
+    let mut workers: Vec<Vec<J>> = vec![judges.to_vec(); threads];
     let mut batch: Vec<(Ranges, char)> = Vec::new();
     while !walk.finished {
         batch.push(walk.next_leaf()?);
         if batch.len() == BATCH || walk.finished {
-            let bad = batch
-                .par_iter()
-                .map_init(
-                    || judges.to_vec(),
-                    |judges, (ranges, letter)| {
-                        judges.iter_mut().any(|judge| judge.settles(ranges, *letter))
-                    },
-                )
-                .position_first(|settled| !settled);
-            if let Some((ranges, letter)) = bad.map(|number| &batch[number]) {
+            let open = |judges: &mut Vec<J>, (ranges, letter): &(Ranges, char)| {
+                !judges.iter_mut().any(|judge| judge.settles(ranges, *letter))
+            };
+            let bad = workers
+                .par_iter_mut()
+                .zip(batch.par_chunks(batch.len().div_ceil(threads)))
+                .find_map_first(|(judges, leaves)| leaves.iter().find(|leaf| open(judges, leaf)));
+            if let Some((ranges, letter)) = bad {
                 let shown = &ranges[..ranges.len().min(8)];
                 return Err(format!("rule `{letter}` does not settle the box {shown:?}"));
             }
@@ -139,10 +146,7 @@ fn follow<J: Judge>(tree: &str, root: &[Interval], judges: &[J], operations: u64
     if !walk.rest.is_empty() {
         return Err("the proof tree goes on after its last box".to_owned());
     }
-    Ok(Replayed {
-        boxes,
-        depth: walk.depth,
-    })
+    Ok(walk.depth)
 }
 
 /// A split on the way from the root to the current box.
@@ -340,7 +344,7 @@ impl Judge for SlackJudge {
         }
         if letter == 's' {
             return self.smooth.as_mut().is_some_and(|smooth| {
-                let bound = smooth.lower(Rule::SecondOrder, &ranges.to_vec());
+                let bound = smooth.lower(Rule::SecondOrder, ranges);
                 RBig::try_from(bound).is_ok_and(|bound| bound >= self.floor)
             });
         }

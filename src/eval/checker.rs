@@ -8,6 +8,8 @@ mod elementary;
 mod enclosure;
 mod ends;
 
+use std::collections::BTreeMap;
+
 use dashu_base::RemEuclid;
 use dashu_float::round::mode::HalfEven;
 use dashu_float::{ConstCache, Context};
@@ -29,6 +31,8 @@ pub struct CheckerArithmetic {
     /// where `tanh`, and `erf` of the square root, are one to within the precision
     saturation: End,
     constants: ConstCache,
+    /// `e^x` at the latest arguments: neighbouring boxes share their ends
+    exponentials: BTreeMap<End, Enclosure>,
     flags: Flags,
 }
 
@@ -39,7 +43,7 @@ impl Default for CheckerArithmetic {
 }
 
 impl Clone for CheckerArithmetic {
-    /// The same precision and flags; the computed constants start afresh.
+    /// The same precision and flags; what was computed starts afresh.
     fn clone(&self) -> Self {
         CheckerArithmetic {
             flags: self.flags,
@@ -69,6 +73,7 @@ impl CheckerArithmetic {
             nearest: Context::new(precision),
             saturation: End::new(precision.into(), 0),
             constants: ConstCache::new(),
+            exponentials: BTreeMap::new(),
             flags: Flags::default(),
         }
     }

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::{BATCH, PRECISIONS, Replayed, Walk};
+use super::{Judge, PRECISIONS, Replayed, settle};
 use crate::claim::Claim;
 use crate::engine::enclose::defined_hull;
 use crate::engine::prove::lifting::cut::{Cut, Part};
@@ -95,43 +95,31 @@ fn replay_part(part: &Part, proof: &PartProof) -> Result<Replayed, String> {
     }
     let (mut boxes, mut depth, mut work) = (0u64, 0, 0u64);
     for (piece, tree) in pieces.iter().zip(&proof.trees) {
-        let smooths =
-            PRECISIONS.map(|precision| Smooth::new(piece, CheckerArithmetic::with_precision(precision)));
+        let judges = PRECISIONS.map(|precision| PartJudge {
+            smooth: Smooth::new(piece, CheckerArithmetic::with_precision(precision)),
+            floor: proof.floor,
+        });
         // each box is a letter or a number and a stroke
         let count = tree.bytes().filter(|byte| !byte.is_ascii_digit()).count() as u64;
-        work = work.saturating_add(count.saturating_mul(smooths[0].operations()));
+        work = work.saturating_add(count.saturating_mul(judges[0].smooth.operations()));
         if work > 2 * MAX_WORK {
             return Err("more boxes than the prover ever makes".to_owned());
         }
-        let mut walk = Walk::new(tree, piece.ranges.clone());
-        let mut batch = Vec::new();
-        while !walk.finished {
-            batch.push(walk.next_leaf()?);
-            if batch.len() == BATCH || walk.finished {
-                let bad = batch
-                    .par_iter()
-                    .map_init(
-                        || smooths.clone(),
-                        |smooths, (ranges, letter)| {
-                            Rule::of_letter(*letter).is_some_and(|rule| {
-                                smooths
-                                    .iter_mut()
-                                    .any(|smooth| smooth.lower(rule, ranges) >= proof.floor)
-                            })
-                        },
-                    )
-                    .position_first(|settled| !settled);
-                if let Some((ranges, letter)) = bad.map(|number| &batch[number]) {
-                    return Err(format!("rule `{letter}` does not settle the box {ranges:?}"));
-                }
-                batch.clear();
-            }
-        }
-        if !walk.rest.is_empty() {
-            return Err("a tree goes on after its last box".to_owned());
-        }
         boxes += count;
-        depth = depth.max(walk.depth);
+        depth = depth.max(settle(tree, piece.ranges.clone(), &judges)?);
     }
     Ok(Replayed { boxes, depth })
+}
+
+/// Bounds a part over boxes.
+#[derive(Clone)]
+struct PartJudge {
+    smooth: Smooth<CheckerArithmetic>,
+    floor: f64,
+}
+
+impl Judge for PartJudge {
+    fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
+        Rule::of_letter(letter).is_some_and(|rule| self.smooth.lower(rule, ranges) >= self.floor)
+    }
 }

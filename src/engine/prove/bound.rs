@@ -119,7 +119,7 @@ impl Bounder {
                     && at_center.defined
                     && central.hi >= self.floor
                 {
-                    let ends = ranges.iter().map(|range| [range.lo, range.hi]).collect();
+                    let ends: Vec<[f64; 2]> = ranges.iter().map(|range| [range.lo, range.hi]).collect();
                     let bound = smooth.lower(Rule::SecondOrder, &ends);
                     if bound >= self.floor {
                         return Outcome::Settled(Rule::SecondOrder);

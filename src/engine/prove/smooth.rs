@@ -88,7 +88,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 
     /// An upper bound of the function at the middle of the box.
-    pub fn central(&mut self, ranges: &Ranges) -> f64 {
+    pub fn central(&mut self, ranges: &[[f64; 2]]) -> f64 {
         let center = self.points(&middles(ranges));
         let (value, flags) = self.value_over(&center);
         if flags.defined {
@@ -100,14 +100,14 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
 
     /// A lower bound of the function over the box by a rule, as binary64 rounded down; minus infinity
     /// where the rule says nothing.
-    pub fn lower(&mut self, rule: Rule, ranges: &Ranges) -> f64 {
+    pub fn lower(&mut self, rule: Rule, ranges: &[[f64; 2]]) -> f64 {
         self.bound(rule, ranges).unwrap_or(f64::NEG_INFINITY)
     }
 
     /// The best lower bound of all rules, with the rule; further rules are not tried once the bound is
     /// `enough`. Beside it the ends of the enclosed derivatives over the box; none where one of them is not
     /// defined, or where they were not needed.
-    pub fn best(&mut self, ranges: &Ranges, enough: f64) -> (f64, Rule, Vec<(f64, f64)>) {
+    pub fn best(&mut self, ranges: &[[f64; 2]], enough: f64) -> (f64, Rule, Vec<(f64, f64)>) {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         let mut best = (self.arithmetic.ends(&natural).0, Rule::Natural);
@@ -146,7 +146,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         (best.0, best.1, ends)
     }
 
-    fn bound(&mut self, rule: Rule, ranges: &Ranges) -> Option<f64> {
+    fn bound(&mut self, rule: Rule, ranges: &[[f64; 2]]) -> Option<f64> {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         match rule {
@@ -168,7 +168,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     fn by_slopes(
         &mut self,
         rule: Rule,
-        ranges: &Ranges,
+        ranges: &[[f64; 2]],
         cell: &[A::Value],
         slopes: &Slopes<A::Value>,
     ) -> Option<f64> {
@@ -194,7 +194,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 
     /// `f(c) + sum of slope_i * (x_i - c_i)`
-    fn mean_value(&mut self, ranges: &Ranges, slopes: &[A::Value]) -> Option<f64> {
+    fn mean_value(&mut self, ranges: &[[f64; 2]], slopes: &[A::Value]) -> Option<f64> {
         let center = middles(ranges);
         let (mut sum, flags) = {
             let center = self.points(&center);
@@ -211,7 +211,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     /// Taylor's formula with the second derivatives over a box where the slopes are continuous. With `d = x - c` and
     /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
     /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
-    fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
+    fn second_order(&mut self, ranges: &[[f64; 2]], cell: &[A::Value]) -> Option<f64> {
         let flags = self.hessian.run(&[(Input::W, cell)]);
         if !(flags.defined && flags.continuous) {
             return None;
@@ -269,7 +269,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
 
     /// With `d` the variable that vanishes and `m` the order, `f = d^m/m! * (d/dd)^m f` at some point
     /// between 0 and `d`.
-    fn vanishing(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
+    fn vanishing(&mut self, ranges: &[[f64; 2]], cell: &[A::Value]) -> Option<f64> {
         let own = self.vanishing.as_mut()?;
         let mut wide = cell.to_vec();
         let zero = self.arithmetic.float(0.0);
@@ -295,7 +295,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 
     /// The face on which every variable whose slope has one sign is at its lower or upper bound.
-    fn face(&self, ranges: &Ranges, slopes: &[A::Value]) -> Ranges {
+    fn face(&self, ranges: &[[f64; 2]], slopes: &[A::Value]) -> Ranges {
         let fixed = |(&[lo, hi], slope): (&[f64; 2], &A::Value)| {
             let (least, most) = self.arithmetic.ends(slope);
             if least >= 0.0 {
@@ -320,7 +320,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         self.arithmetic.hull(&lo, &hi)
     }
 
-    fn cell(&mut self, ranges: &Ranges) -> Vec<A::Value> {
+    fn cell(&mut self, ranges: &[[f64; 2]]) -> Vec<A::Value> {
         ranges.iter().map(|range| self.between(range)).collect()
     }
 
@@ -390,7 +390,7 @@ fn vanishes(graph: &Graph, node: NodeId, coordinate: usize, variables: usize) ->
 }
 
 /// A number in the middle of each range.
-fn middles(ranges: &Ranges) -> Vec<f64> {
+fn middles(ranges: &[[f64; 2]]) -> Vec<f64> {
     ranges
         .iter()
         .map(|&[lo, hi]| (0.5 * lo + 0.5 * hi).clamp(lo, hi))
