@@ -105,7 +105,12 @@ fn convexity_question(claim: &Claim) -> Result<Question, String> {
 }
 
 /// Checks the size of a tree, then its leaves.
-fn follow<J: Judge>(tree: &str, root: &[Interval], judges: &[J], operations: u64) -> Result<Replayed, String> {
+fn follow<J: Judge>(
+    tree: &str,
+    root: &[Interval],
+    judges: &[J],
+    operations: u64,
+) -> Result<Replayed, String> {
     if tree.len() > MAX_TEXT {
         return Err("the proof tree is too long".to_owned());
     }

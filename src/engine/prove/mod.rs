@@ -8,6 +8,7 @@ pub mod convexity;
 pub mod lifting;
 pub mod smooth;
 pub mod tree;
+mod underestimator;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;

@@ -2,8 +2,10 @@
 
 use dashu_ratio::RBig;
 
+use super::convexity::hessian::eliminate;
 use super::lifting::pieces::{Piece, Ranges};
 use super::tree::Rule;
+use super::underestimator::{Convexified, convexify};
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Input, Unary};
@@ -38,6 +40,18 @@ struct Slopes<V> {
     values: Vec<V>,
     /// whether no step jumps in the box
     continuous: bool,
+}
+
+/// Taylor's formula of second order around the middle of a box.
+struct Taylor<V> {
+    /// at the middle
+    value: V,
+    /// at the middle
+    slopes: Vec<V>,
+    /// over the box, a row for each variable
+    hessian: Vec<Vec<V>>,
+    /// the box, less its middle
+    offsets: Vec<V>,
 }
 
 impl<A: RigorousArithmetic + Clone> Smooth<A> {
@@ -208,28 +222,50 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         flags.defined.then(|| self.arithmetic.ends(&sum).0)
     }
 
-    /// Taylor's formula with the second derivatives over a box where the slopes are continuous. With `d = x - c` and
-    /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
-    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
+    /// Taylor's formula with the second derivatives over a box where the slopes are continuous: the better of two
+    /// lower bounds of its quadratic.
     fn second_order(&mut self, ranges: &[[f64; 2]], cell: &[A::Value]) -> Option<f64> {
         let flags = self.hessian.run(&[(Input::W, cell)]);
         if !(flags.defined && flags.continuous) {
             return None;
         }
-        let rows: Vec<Vec<A::Value>> = (0..self.variables)
+        let hessian = (0..self.variables)
             .map(|number| self.hessian.root(number).to_vec())
             .collect();
         let center = middles(ranges);
         let points = self.points(&center);
-        let slopes = self.slopes_over(&points)?;
-        let (mut sum, flags) = self.value_over(&points);
+        let slopes = self.slopes_over(&points)?.values;
+        let (value, flags) = self.value_over(&points);
         if !flags.defined {
             return None;
         }
+        let taylor = Taylor {
+            value,
+            slopes,
+            hessian,
+            offsets: ranges
+                .iter()
+                .zip(&center)
+                .map(|(range, &c)| self.offset(range, c))
+                .collect(),
+        };
+        let bound = [self.separable(&taylor), self.convex(&taylor)]
+            .into_iter()
+            .flatten()
+            .reduce(f64::max);
+        self.arithmetic.take_flags();
+        bound
+    }
+
+    /// With `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
+    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
+    fn separable(&mut self, taylor: &Taylor<A::Value>) -> Option<f64> {
         let square = Unary::Pow(Exponent { num: 2, den: 1 });
-        for (number, (slope, range)) in slopes.values.iter().zip(ranges).enumerate() {
-            let mut curvature = rows[number][number].clone();
-            for (other, entry) in rows[number].iter().enumerate() {
+        let mut sum = taylor.value.clone();
+        for (number, (slope, offset)) in taylor.slopes.iter().zip(&taylor.offsets).enumerate() {
+            let row = &taylor.hessian[number];
+            let mut curvature = row[number].clone();
+            for (other, entry) in row.iter().enumerate() {
                 if other != number {
                     let size = self.arithmetic.unary(Unary::Abs, entry);
                     curvature = self.arithmetic.binary(Binary::Sub, &curvature, &size);
@@ -239,8 +275,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             if !least.is_finite() {
                 return None;
             }
-            let offset = self.offset(range, center[number]);
-            let linear = self.arithmetic.binary(Binary::Mul, slope, &offset);
+            let linear = self.arithmetic.binary(Binary::Mul, slope, offset);
             let half = self.arithmetic.float(0.5);
             let bent = self.arithmetic.float(least);
             let bent = self.arithmetic.binary(Binary::Mul, &half, &bent);
@@ -257,13 +292,74 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                     linear
                 }
             } else {
-                let square = self.arithmetic.unary(square, &offset);
+                let square = self.arithmetic.unary(square, offset);
                 let term = self.arithmetic.binary(Binary::Mul, &bent, &square);
                 self.arithmetic.binary(Binary::Add, &linear, &term)
             };
             sum = self.arithmetic.binary(Binary::Add, &sum, &term);
         }
-        self.arithmetic.take_flags();
+        Some(self.arithmetic.ends(&sum).0)
+    }
+
+    /// With a positive semidefinite `M` and any `s`, `d.M.d/2 >= (M s).d - s.M.s/2`, so that
+    /// `g.d + d.H.d/2 >= (g + M s).d - s.M.s/2 + d.(H - M).d/2`.
+    fn convex(&mut self, taylor: &Taylor<A::Value>) -> Option<f64> {
+        let middle = |value: &A::Value, arithmetic: &A| {
+            let (lo, hi) = arithmetic.ends(value);
+            0.5 * lo + 0.5 * hi
+        };
+        let rough: Vec<Vec<f64>> = taylor
+            .hessian
+            .iter()
+            .map(|row| row.iter().map(|entry| middle(entry, &self.arithmetic)).collect())
+            .collect();
+        let slopes: Vec<f64> = taylor
+            .slopes
+            .iter()
+            .map(|slope| middle(slope, &self.arithmetic))
+            .collect();
+        let radii: Vec<f64> = taylor
+            .offsets
+            .iter()
+            .map(|offset| self.arithmetic.ends(offset).1)
+            .collect();
+        let Convexified { matrix, point } = convexify(&rough, &slopes, &radii)?;
+        let point = self.points(&point);
+        let matrix: Vec<Vec<A::Value>> = matrix.iter().map(|row| self.points(row)).collect();
+        let lower: Vec<Vec<A::Value>> = (0..matrix.len()).map(|k| matrix[k][..=k].to_vec()).collect();
+        if !eliminate(lower, &mut self.arithmetic) {
+            return None;
+        }
+        let (half, square) = (
+            self.arithmetic.float(0.5),
+            Unary::Pow(Exponent { num: 2, den: 1 }),
+        );
+        let mut sum = taylor.value.clone();
+        let mut quadratic = self.arithmetic.float(0.0);
+        for (k, offset) in taylor.offsets.iter().enumerate() {
+            let image = self.arithmetic.dot(matrix[k].iter().zip(&point));
+            let slope = self.arithmetic.binary(Binary::Add, &taylor.slopes[k], &image);
+            let linear = self.arithmetic.binary(Binary::Mul, &slope, offset);
+            sum = self.arithmetic.binary(Binary::Add, &sum, &linear);
+            let own = self.arithmetic.binary(Binary::Mul, &image, &point[k]);
+            quadratic = self.arithmetic.binary(Binary::Sub, &quadratic, &own);
+            for l in 0..=k {
+                let rest = self
+                    .arithmetic
+                    .binary(Binary::Sub, &taylor.hessian[k][l], &matrix[k][l]);
+                let product = if l == k {
+                    self.arithmetic.unary(square, offset)
+                } else {
+                    // this entry and its mirror image
+                    let product = self.arithmetic.binary(Binary::Mul, offset, &taylor.offsets[l]);
+                    self.arithmetic.binary(Binary::Add, &product, &product)
+                };
+                let term = self.arithmetic.binary(Binary::Mul, &rest, &product);
+                quadratic = self.arithmetic.binary(Binary::Add, &quadratic, &term);
+            }
+        }
+        let quadratic = self.arithmetic.binary(Binary::Mul, &half, &quadratic);
+        sum = self.arithmetic.binary(Binary::Add, &sum, &quadratic);
         Some(self.arithmetic.ends(&sum).0)
     }
 

@@ -170,7 +170,7 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
 }
 
 /// Whether the symmetric matrices with these enclosures of their lower triangles are positive semidefinite.
-fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> bool {
+pub fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> bool {
     let square = Unary::Pow(Exponent { num: 2, den: 1 });
     for k in 0..rows.len() {
         let pivot = rows[k][k].clone();
