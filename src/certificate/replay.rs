@@ -349,7 +349,9 @@ impl Judge for SlackJudge {
         }
         if letter == 's' {
             return self.smooth.as_mut().is_some_and(|smooth| {
-                let bound = smooth.lower(Rule::SecondOrder, ranges);
+                // a binary64 number not below the floor is enough
+                let enough = -Interval::from_rational(&-self.floor.clone()).lo;
+                let bound = smooth.lower(Rule::SecondOrder, ranges, enough);
                 RBig::try_from(bound).is_ok_and(|bound| bound >= self.floor)
             });
         }

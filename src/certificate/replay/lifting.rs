@@ -120,6 +120,6 @@ struct PartJudge {
 
 impl Judge for PartJudge {
     fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
-        Rule::of_letter(letter).is_some_and(|rule| self.smooth.lower(rule, ranges) >= self.floor)
+        Rule::of_letter(letter).is_some_and(|rule| self.smooth.lower(rule, ranges, self.floor) >= self.floor)
     }
 }

@@ -120,7 +120,7 @@ impl Bounder {
                     && central.hi >= self.floor
                 {
                     let ends: Vec<[f64; 2]> = ranges.iter().map(|range| [range.lo, range.hi]).collect();
-                    let bound = smooth.lower(Rule::SecondOrder, &ends);
+                    let bound = smooth.lower(Rule::SecondOrder, &ends, self.floor);
                     if bound >= self.floor {
                         return Outcome::Settled(Rule::SecondOrder);
                     }

@@ -27,6 +27,8 @@ pub enum Rule {
     /// Taylor's formula around the zero of one variable, where the function and its first derivatives in
     /// that variable vanish identically; for parts of a lifted claim
     Vanishing,
+    /// the same, with that derivative bounded by Taylor's formula of second order
+    VanishingSecondOrder,
     /// the Hessian is positive semidefinite all over the box; only in trees of that rule
     Hessian,
 }
@@ -42,13 +44,14 @@ impl Rule {
             Rule::FaceMeanValue => 'u',
             Rule::SecondOrder => 's',
             Rule::Vanishing => 'z',
+            Rule::VanishingSecondOrder => 'y',
             Rule::Hessian => 'h',
         }
     }
 }
 
 impl Rule {
-    const ALL: [Rule; 8] = [
+    const ALL: [Rule; 9] = [
         Rule::Discard,
         Rule::Natural,
         Rule::MeanValue,
@@ -56,6 +59,7 @@ impl Rule {
         Rule::FaceMeanValue,
         Rule::SecondOrder,
         Rule::Vanishing,
+        Rule::VanishingSecondOrder,
         Rule::Hessian,
     ];
 

@@ -19,10 +19,11 @@ pub struct Convexified {
     pub point: Vec<f64>,
 }
 
-/// For `slope.d + d.hessian.d/2` over `|d_k| <= radius_k`; `None` where a number is not finite.
-pub fn convexify(hessian: &[Vec<f64>], slope: &[f64], radii: &[f64]) -> Option<Convexified> {
-    let dimension = radii.len();
-    // in units of the radii the box is a cube, and one shift serves all coordinates
+/// For `slope.d + d.hessian.d/2` over a box of offsets `d`; `None` where a number is not finite.
+pub fn convexify(hessian: &[Vec<f64>], slope: &[f64], offsets: &[[f64; 2]]) -> Option<Convexified> {
+    let dimension = offsets.len();
+    let radii: Vec<f64> = offsets.iter().map(|[lo, hi]| hi.max(-lo)).collect();
+    // in units of the radii the box lies in a cube, and one shift serves all coordinates
     let mut scaled: Vec<Vec<f64>> = (0..dimension)
         .map(|k| {
             (0..dimension)
@@ -51,11 +52,16 @@ pub fn convexify(hessian: &[Vec<f64>], slope: &[f64], radii: &[f64]) -> Option<C
     }
     let linear: Vec<f64> = slope
         .iter()
-        .zip(radii)
+        .zip(&radii)
         .map(|(slope, radius)| slope * radius)
         .collect();
-    let point = minimiser(&scaled, &linear);
-    let point = point.iter().zip(radii).map(|(u, radius)| u * radius).collect();
+    let unit = |(&[lo, hi], &radius): (&[f64; 2], &f64)| match radius > 0.0 {
+        true => [lo / radius, hi / radius],
+        false => [0.0, 0.0],
+    };
+    let cube: Vec<[f64; 2]> = offsets.iter().zip(&radii).map(unit).collect();
+    let point = minimiser(&scaled, &linear, &cube);
+    let point = point.iter().zip(&radii).map(|(u, radius)| u * radius).collect();
     Some(Convexified { matrix, point })
 }
 
@@ -86,13 +92,14 @@ fn least_eigenvalue(matrix: &[Vec<f64>]) -> f64 {
     (0..dimension).fold(f64::INFINITY, |least, k| least.min(a[k][k]))
 }
 
-/// The minimiser of `linear.u + u.matrix.u/2` over the cube `|u_k| <= 1`, about: the stationary point where it
-/// lies in the cube, otherwise by descent along one coordinate after the other from the nearest point.
-fn minimiser(matrix: &[Vec<f64>], linear: &[f64]) -> Vec<f64> {
+/// The minimiser of `linear.u + u.matrix.u/2` over a box, about: the stationary point where it
+/// lies in the box, otherwise by descent along one coordinate after the other from the nearest point.
+fn minimiser(matrix: &[Vec<f64>], linear: &[f64], ranges: &[[f64; 2]]) -> Vec<f64> {
     let free = solve(matrix, linear);
     let mut point: Vec<f64> = free
         .iter()
-        .map(|u| if u.is_finite() { u.clamp(-1.0, 1.0) } else { 0.0 })
+        .zip(ranges)
+        .map(|(u, &[lo, hi])| if u.is_finite() { u.clamp(lo, hi) } else { lo })
         .collect();
     if point == free {
         return point;
@@ -105,12 +112,13 @@ fn minimiser(matrix: &[Vec<f64>], linear: &[f64]) -> Vec<f64> {
                 .sum();
             let slope = linear[k] + others;
             let best = -slope / matrix[k][k];
+            let [lo, hi] = ranges[k];
             point[k] = if best.is_finite() {
-                best.clamp(-1.0, 1.0)
-            } else if slope == 0.0 {
-                0.0
+                best.clamp(lo, hi)
+            } else if slope > 0.0 {
+                lo
             } else {
-                -slope.signum()
+                hi
             };
         }
     }
@@ -162,21 +170,36 @@ mod tests {
     #[test]
     fn a_valley_and_a_saddle() {
         // (x - y)^2 - (x - y): the valley's floor is x - y = 1/2
-        let valley = convexify(&[vec![2.0, -2.0], vec![-2.0, 2.0]], &[-1.0, 1.0], &[1.0, 1.0]).unwrap();
+        let valley = convexify(
+            &[vec![2.0, -2.0], vec![-2.0, 2.0]],
+            &[-1.0, 1.0],
+            &[[-1.0, 1.0]; 2],
+        )
+        .unwrap();
         assert!((valley.point[0] - valley.point[1] - 0.5).abs() < 1e-6);
         assert!((valley.matrix[0][0] - 2.0).abs() < 1e-8);
         // x^2/2 - y^2/2 over |x| <= 1, |y| <= 2: y's range is twice x's, so that the diagonal is raised by 4 and 1
-        let saddle = convexify(&[vec![1.0, 0.0], vec![0.0, -1.0]], &[0.5, 1.0], &[1.0, 2.0]).unwrap();
+        let saddle = convexify(
+            &[vec![1.0, 0.0], vec![0.0, -1.0]],
+            &[0.5, 1.0],
+            &[[-1.0, 1.0], [-2.0, 2.0]],
+        )
+        .unwrap();
         assert!((saddle.matrix[0][0] - 5.0).abs() < 1e-8 && saddle.matrix[1][1].abs() < 1e-8);
         assert!((saddle.point[0] + 0.1).abs() < 1e-8 && saddle.point[1] == -2.0);
     }
 
     #[test]
     fn ranges_without_width_and_infinities() {
-        let flat = convexify(&[vec![1.0, 9.0], vec![9.0, 1.0]], &[1.0, 1.0], &[1.0, 0.0]).unwrap();
+        let flat = convexify(
+            &[vec![1.0, 9.0], vec![9.0, 1.0]],
+            &[1.0, 1.0],
+            &[[-1.0, 1.0], [0.0, 0.0]],
+        )
+        .unwrap();
         assert_eq!(flat.matrix[0][1], 0.0);
         assert_eq!(flat.point[1], 0.0);
-        assert_eq!(convexify(&[vec![f64::INFINITY]], &[1.0], &[1.0]), None);
+        assert_eq!(convexify(&[vec![f64::INFINITY]], &[1.0], &[[-1.0, 1.0]]), None);
         assert!(convexify(&[], &[], &[]).unwrap().point.is_empty());
     }
 }
