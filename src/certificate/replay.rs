@@ -15,7 +15,7 @@ use crate::engine::prove::bound::taylor;
 use crate::engine::prove::convexity::hessian::Hessian;
 use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question};
 use crate::engine::prove::smooth::Smooth;
-use crate::engine::prove::tree::{MAX_TEXT, Rule, middle};
+use crate::engine::prove::tree::{MAX_TEXT, PARTS, Rule, Split, boxes as boxes_of};
 use crate::engine::prove::{self, Proof, RULE, allowed_boxes};
 use crate::eval::checker::{CheckerArithmetic, Enclosure};
 use crate::eval::interval::Interval;
@@ -114,8 +114,7 @@ fn follow<J: Judge>(
     if tree.len() > MAX_TEXT {
         return Err("the proof tree is too long".to_owned());
     }
-    // each box is a letter or a number and a stroke
-    let boxes = tree.bytes().filter(|byte| !byte.is_ascii_digit()).count() as u64;
+    let boxes = boxes_of(tree);
     if boxes > allowed_boxes(operations, root.len()).max(1) {
         return Err("the proof tree has more boxes than the prover ever makes".to_owned());
     }
@@ -208,17 +207,25 @@ impl Walk<'_> {
     }
 
     fn split(&mut self) -> Result<(), String> {
-        let (number, rest) = self.rest.split_once('/').ok_or("a split without its stroke")?;
-        let coordinate: usize = number
-            .parse()
-            .ok()
-            .filter(|coordinate: &usize| coordinate.to_string() == number)
-            .filter(|&coordinate| coordinate < self.ranges.len())
-            .ok_or("a split of no coordinate")?;
+        let (split, rest) = self.rest.split_once('/').ok_or("a split without its stroke")?;
+        let (coordinate, part) = match split.split_once(':') {
+            Some((coordinate, part)) => (coordinate, part.parse().map_err(|_| "a split of no part")?),
+            None => (split, PARTS / 2),
+        };
+        let split_at = Split {
+            coordinate: coordinate.parse().map_err(|_| "a split of no coordinate")?,
+            part,
+        };
+        // as the prover writes it: no sign, no leading zero
+        let written = &self.rest[..=split.len()];
+        if split_at.to_string() != written || split_at.coordinate >= self.ranges.len() {
+            return Err("a split of no coordinate".to_owned());
+        }
+        let coordinate = split_at.coordinate;
         let range = self.ranges[coordinate];
-        let cut = middle(range[0], range[1])
-            .filter(|&cut| range[0] < cut && cut < range[1])
-            .ok_or("a split of a range that has no middle")?;
+        let cut = split_at
+            .cut(range[0], range[1])
+            .ok_or("a split of a range that has no number there")?;
         self.frames.push(Frame {
             coordinate,
             range,

@@ -14,7 +14,7 @@ use crate::engine::prove::lifting::pieces::pieces;
 use crate::engine::prove::lifting::prepare::goal;
 use crate::engine::prove::lifting::{self, Lifting, MAX_WORK, PartProof};
 use crate::engine::prove::smooth::Smooth;
-use crate::engine::prove::tree::{MAX_TEXT, Rule};
+use crate::engine::prove::tree::{MAX_TEXT, Rule, boxes as boxes_of};
 use crate::eval::checker::CheckerArithmetic;
 
 /// Replays a proof by lifting.
@@ -99,8 +99,7 @@ fn replay_part(part: &Part, proof: &PartProof) -> Result<Replayed, String> {
             smooth: Smooth::new(piece, CheckerArithmetic::with_precision(precision)),
             floor: proof.floor,
         });
-        // each box is a letter or a number and a stroke
-        let count = tree.bytes().filter(|byte| !byte.is_ascii_digit()).count() as u64;
+        let count = boxes_of(tree);
         work = work.saturating_add(count.saturating_mul(judges[0].smooth.operations()));
         if work > 2 * MAX_WORK {
             return Err("more boxes than the prover ever makes".to_owned());

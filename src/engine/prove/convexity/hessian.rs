@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{HESSIAN, Question};
 use crate::claim::Claim;
 use crate::engine::enclose::values;
-use crate::engine::prove::tree::{Rule, Tree, middle};
+use crate::engine::prove::tree::{Rule, Split, Tree, middle};
 use crate::engine::prove::{Proof, allowed_boxes};
 use crate::eval::RigorousArithmetic;
 use crate::eval::float::FloatArithmetic;
@@ -233,7 +233,7 @@ pub fn prove(claim: &Claim, question: &Question, max_boxes: u64) -> Option<Proof
                 continue;
             }
             let (coordinate, cut) = widest(&ranges)?;
-            let lower = tree.split(node, coordinate);
+            let lower = tree.split(node, Split::halving(coordinate));
             let (mut below, mut above) = (ranges.clone(), ranges);
             below[coordinate].hi = cut;
             above[coordinate].lo = cut;

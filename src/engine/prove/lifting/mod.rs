@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::enclose::defined_hull;
 use super::smooth::Smooth;
-use super::tree::{MAX_TEXT, Rule, Tree, middle};
+use super::tree::{MAX_TEXT, Rule, Split, Tree, middle};
 use crate::claim::Claim;
 use crate::eval::RigorousArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
@@ -356,7 +356,9 @@ impl Search {
             let Some((coordinate, cut)) = lowest.split else {
                 break;
             };
-            let lower = self.pieces[lowest.piece].1.split(lowest.node, coordinate);
+            let lower = self.pieces[lowest.piece]
+                .1
+                .split(lowest.node, Split::halving(coordinate));
             let (mut below, mut above) = (lowest.ranges.clone(), lowest.ranges);
             below[coordinate][1] = cut;
             above[coordinate][0] = cut;
