@@ -446,7 +446,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let mut slopes = self.rough(&taylor.slopes);
         let mut best: Option<f64> = None;
         for _ in 0..NEWTON_STEPS {
-            let step = convexify(&taylor.rough, &slopes, &taylor.around)?.point;
+            let Convexified { matrix, point: step } = convexify(&taylor.rough, &slopes, &taylor.around)?;
             let mut point: Vec<f64> = ranges
                 .iter()
                 .zip(taylor.center.iter().zip(&step))
@@ -468,7 +468,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             best = Some(bound);
             // the quadratic with this slope at this point, seen from the middle
             slopes = self.rough(&there);
-            for (slope, row) in slopes.iter_mut().zip(&taylor.rough) {
+            for (slope, row) in slopes.iter_mut().zip(&matrix) {
                 *slope -= row
                     .iter()
                     .zip(point.iter().zip(&taylor.center))
