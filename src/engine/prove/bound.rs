@@ -170,22 +170,12 @@ impl Bounder {
             }
         }
         if self.discards {
-            for root in 0..self.memberships {
-                let sides: Vec<_> = self
-                    .inputs
-                    .iter()
-                    .copied()
-                    .zip(kept.chunks_exact(self.dimension))
-                    .collect();
-                self.membership.run(&sides);
-                if self
-                    .membership
-                    .contract(root, Interval::new(0.0, f64::INFINITY))
-                    .is_ok()
-                {
-                    for (number, &input) in self.inputs.iter().enumerate() {
-                        keep(&mut kept[number * self.dimension..], self.membership.input(input));
-                    }
+            self.membership.run(&self.sides(&kept));
+            let inside = Interval::new(0.0, f64::INFINITY);
+            // what one inequality leaves of a node holds for the next
+            if (0..self.memberships).all(|root| self.membership.contract(root, inside).is_ok()) {
+                for (number, &input) in self.inputs.iter().enumerate() {
+                    keep(&mut kept[number * self.dimension..], self.membership.input(input));
                 }
             }
         }

@@ -407,10 +407,8 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             sum = self.arithmetic.binary(Binary::Add, &sum, &linear);
             let own = self.arithmetic.binary(Binary::Mul, &image, &point[k]);
             quadratic = self.arithmetic.binary(Binary::Sub, &quadratic, &own);
-            for l in 0..=k {
-                let rest = self
-                    .arithmetic
-                    .binary(Binary::Sub, &taylor.hessian[k][l], &matrix[k][l]);
+            for (l, (entry, own)) in taylor.hessian[k].iter().zip(&matrix[k]).take(k + 1).enumerate() {
+                let rest = self.arithmetic.binary(Binary::Sub, entry, own);
                 let product = if l == k {
                     self.arithmetic.unary(square, offset)
                 } else {

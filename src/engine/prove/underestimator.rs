@@ -42,9 +42,8 @@ pub fn convexify(hessian: &[Vec<f64>], slope: &[f64], offsets: &[[f64; 2]]) -> O
         if radii[k] > 0.0 {
             matrix[k][k] += shift / radii[k] / radii[k];
         } else {
-            for l in 0..dimension {
-                (matrix[k][l], matrix[l][k]) = (0.0, 0.0);
-            }
+            matrix[k].fill(0.0);
+            matrix.iter_mut().for_each(|row| row[k] = 0.0);
         }
     }
     if !matrix.iter().flatten().all(|x| x.is_finite()) {
@@ -82,9 +81,9 @@ fn least_eigenvalue(matrix: &[Vec<f64>]) -> f64 {
                 for row in &mut a {
                     (row[p], row[q]) = (cosine * row[p] - sine * row[q], sine * row[p] + cosine * row[q]);
                 }
-                for k in 0..dimension {
-                    let (x, y) = (a[p][k], a[q][k]);
-                    (a[p][k], a[q][k]) = (cosine * x - sine * y, sine * x + cosine * y);
+                let (above, below) = a.split_at_mut(q);
+                for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
+                    (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
                 }
             }
         }
