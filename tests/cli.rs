@@ -446,7 +446,7 @@ fn tighten_says_which_side_it_has_not_found() {
 fn tighten_finds_both_edges_of_a_gap() {
     let project = Project::new();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/pl-sine-tighten.json");
-    let output = project.run(&["tighten", path.to_str().unwrap(), "--max-boxes", "100"]);
+    let output = project.run(&["tighten", path.to_str().unwrap(), "--max-boxes", "40"]);
     let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let (proved, refuted) = (
         number(&record["proved"]["value"]),

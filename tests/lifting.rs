@@ -584,7 +584,9 @@ fn the_same_proof_on_any_number_of_threads() {
 // Changed proofs
 
 fn change(rng: &mut ChaCha8Rng, proof: &mut Lifting) {
-    const LETTERS: [&str; 12] = ["n", "m", "t", "u", "s", "d", "0/", "1/", "2/", "x", "", "0/nn"];
+    const LETTERS: [&str; 17] = [
+        "n", "m", "t", "u", "s", "z", "y", "d", "0/", "1/", "2/", "0:16/", "1:63/", ":", "x", "", "0/nn",
+    ];
     const ODD: [f64; 8] = [
         0.0,
         -0.0,

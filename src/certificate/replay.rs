@@ -15,7 +15,7 @@ use crate::engine::prove::bound::taylor;
 use crate::engine::prove::convexity::hessian::Hessian;
 use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question, ridge};
 use crate::engine::prove::smooth::Smooth;
-use crate::engine::prove::tree::{MAX_TEXT, Rule, middle};
+use crate::engine::prove::tree::{MAX_TEXT, PARTS, Rule, Split, boxes as boxes_of};
 use crate::engine::prove::{self, Proof, RULE, allowed_boxes};
 use crate::eval::checker::{CheckerArithmetic, Enclosure};
 use crate::eval::interval::Interval;
@@ -24,7 +24,9 @@ use crate::eval::{Arithmetic, RigorousArithmetic};
 use crate::graph::op::{Binary, Input};
 
 /// Leaves that are bounded together.
-const BATCH: usize = 512;
+const BATCH: usize = 4096;
+/// Bits of the checker arithmetic that a box is tried with, one after the other: each is rigorous.
+const PRECISIONS: [usize; 2] = [CheckerArithmetic::SHORT, CheckerArithmetic::PRECISION];
 
 /// What a tree turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +67,9 @@ pub fn replay_tree(claim: &Claim, tree: &str) -> Result<Replayed, String> {
     let Some(root) = root_box(claim, CheckerArithmetic::new()) else {
         return Err("the region has no bounded hull".to_owned());
     };
-    let judge = SlackJudge::new(claim);
-    let operations = judge.operations();
-    follow(tree, &root, judge, operations)
+    let judges = PRECISIONS.map(|precision| SlackJudge::new(claim, precision));
+    let operations = judges[0].operations();
+    follow(tree, &root, &judges, operations)
 }
 
 /// Redoes a proof by the composition of curvatures, which needs no tree.
@@ -99,10 +101,13 @@ pub fn replay_hessian(claim: &Claim, tree: &str) -> Result<Replayed, String> {
         }
         return Ok(Replayed { boxes: 1, depth: 0 });
     }
-    let judge = Hessian::new(claim, &question, CheckerArithmetic::new())
-        .ok_or("the claim is too large for the rule of the Hessian")?;
-    let operations = judge.operations();
-    follow(tree, &question.ranges, judge, operations)
+    let judges: Option<Vec<_>> = PRECISIONS
+        .into_iter()
+        .map(|precision| Hessian::new(claim, &question, CheckerArithmetic::with_precision(precision)))
+        .collect();
+    let judges = judges.ok_or("the claim is too large for the rule of the Hessian")?;
+    let operations = judges.first().map_or(0, |judge| judge.operations());
+    follow(tree, &question.ranges, &judges, operations)
 }
 
 fn convexity_question(claim: &Claim) -> Result<Question, String> {
@@ -110,29 +115,43 @@ fn convexity_question(claim: &Claim) -> Result<Question, String> {
         .ok_or_else(|| "the claim does not follow from the convexity of a function".to_owned())
 }
 
-/// Walks a tree from its root box; every leaf must be settled by the rule that its letter names.
-fn follow<J: Judge>(tree: &str, root: &[Interval], judge: J, operations: u64) -> Result<Replayed, String> {
+/// Checks the size of a tree, then its leaves.
+fn follow<J: Judge>(
+    tree: &str,
+    root: &[Interval],
+    judges: &[J],
+    operations: u64,
+) -> Result<Replayed, String> {
     if tree.len() > MAX_TEXT {
         return Err("the proof tree is too long".to_owned());
     }
-    // each box is a letter or a number and a stroke
-    let boxes = tree.bytes().filter(|byte| !byte.is_ascii_digit()).count() as u64;
+    let boxes = boxes_of(tree);
     if boxes > allowed_boxes(operations, root.len()).max(1) {
         return Err("the proof tree has more boxes than the prover ever makes".to_owned());
     }
-    let mut walk = Walk::new(tree, root.iter().map(|range| [range.lo, range.hi]).collect());
+    let root = root.iter().map(|range| [range.lo, range.hi]).collect();
+    let depth = settle(tree, root, judges)?;
+    Ok(Replayed { boxes, depth })
+}
+
+/// Walks a tree from a box; every leaf must be settled by the rule that its letter names, as one of the judges
+/// finds. Returns the most splits above a leaf.
+fn settle<J: Judge>(tree: &str, root: Ranges, judges: &[J]) -> Result<u32, String> {
+    let mut walk = Walk::new(tree, root);
+    let threads = rayon::current_num_threads();
+    let mut workers: Vec<Vec<J>> = vec![judges.to_vec(); threads];
     let mut batch: Vec<(Ranges, char)> = Vec::new();
     while !walk.finished {
         batch.push(walk.next_leaf()?);
         if batch.len() == BATCH || walk.finished {
-            let bad = batch
-                .par_iter()
-                .map_init(
-                    || judge.clone(),
-                    |judge, (ranges, letter)| judge.settles(ranges, *letter),
-                )
-                .position_first(|settled| !settled);
-            if let Some((ranges, letter)) = bad.map(|number| &batch[number]) {
+            let open = |judges: &mut Vec<J>, (ranges, letter): &(Ranges, char)| {
+                !judges.iter_mut().any(|judge| judge.settles(ranges, *letter))
+            };
+            let bad = workers
+                .par_iter_mut()
+                .zip(batch.par_chunks(batch.len().div_ceil(threads)))
+                .find_map_first(|(judges, leaves)| leaves.iter().find(|leaf| open(judges, leaf)));
+            if let Some((ranges, letter)) = bad {
                 let shown = &ranges[..ranges.len().min(8)];
                 return Err(format!("rule `{letter}` does not settle the box {shown:?}"));
             }
@@ -142,10 +161,7 @@ fn follow<J: Judge>(tree: &str, root: &[Interval], judge: J, operations: u64) ->
     if !walk.rest.is_empty() {
         return Err("the proof tree goes on after its last box".to_owned());
     }
-    Ok(Replayed {
-        boxes,
-        depth: walk.depth,
-    })
+    Ok(walk.depth)
 }
 
 /// The boxes that a tree does not split further, with their letters, for a picture; nothing is checked of them.
@@ -218,17 +234,25 @@ impl Walk<'_> {
     }
 
     fn split(&mut self) -> Result<(), String> {
-        let (number, rest) = self.rest.split_once('/').ok_or("a split without its stroke")?;
-        let coordinate: usize = number
-            .parse()
-            .ok()
-            .filter(|coordinate: &usize| coordinate.to_string() == number)
-            .filter(|&coordinate| coordinate < self.ranges.len())
-            .ok_or("a split of no coordinate")?;
+        let (split, rest) = self.rest.split_once('/').ok_or("a split without its stroke")?;
+        let (coordinate, part) = match split.split_once(':') {
+            Some((coordinate, part)) => (coordinate, part.parse().map_err(|_| "a split of no part")?),
+            None => (split, PARTS / 2),
+        };
+        let split_at = Split {
+            coordinate: coordinate.parse().map_err(|_| "a split of no coordinate")?,
+            part,
+        };
+        // as the prover writes it: no sign, no leading zero
+        let written = &self.rest[..=split.len()];
+        if split_at.to_string() != written || split_at.coordinate >= self.ranges.len() {
+            return Err("a split of no coordinate".to_owned());
+        }
+        let coordinate = split_at.coordinate;
         let range = self.ranges[coordinate];
-        let cut = middle(range[0], range[1])
-            .filter(|&cut| range[0] < cut && cut < range[1])
-            .ok_or("a split of a range that has no middle")?;
+        let cut = split_at
+            .cut(range[0], range[1])
+            .ok_or("a split of a range that has no number there")?;
         self.frames.push(Frame {
             coordinate,
             range,
@@ -269,14 +293,14 @@ struct SlackJudge {
 }
 
 impl SlackJudge {
-    fn new(claim: &Claim) -> SlackJudge {
+    fn new(claim: &Claim, precision: usize) -> SlackJudge {
         let mut graph = claim.graph.clone();
         let inputs = claim.region.inputs();
         let gradients: Vec<_> = inputs
             .iter()
             .map(|&input| graph.gradient(claim.slack, input, claim.dimension))
             .collect();
-        let arithmetic = CheckerArithmetic::new;
+        let arithmetic = || CheckerArithmetic::with_precision(precision);
         SlackJudge {
             inputs,
             dimension: claim.dimension,
@@ -357,6 +381,14 @@ impl Judge for SlackJudge {
         if !(natural.flags.defined && natural.flags.continuous) {
             return false;
         }
+        if letter == 's' {
+            return self.smooth.as_mut().is_some_and(|smooth| {
+                // a binary64 number not below the floor is enough
+                let enough = -Interval::from_rational(&-self.floor.clone()).lo;
+                let bound = smooth.lower(Rule::SecondOrder, ranges, enough);
+                RBig::try_from(bound).is_ok_and(|bound| bound >= self.floor)
+            });
+        }
         let Some(slopes) = self.slopes(&cell) else {
             return false;
         };
@@ -377,10 +409,6 @@ impl Judge for SlackJudge {
                     None => false,
                 }
             }
-            's' => self.smooth.as_mut().is_some_and(|smooth| {
-                let bound = smooth.lower(Rule::SecondOrder, &ranges.to_vec());
-                RBig::try_from(bound).is_ok_and(|bound| bound >= self.floor)
-            }),
             _ => false,
         }
     }

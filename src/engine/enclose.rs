@@ -5,8 +5,9 @@ use dashu_ratio::RBig;
 
 use crate::claim::Claim;
 use crate::claim::region::Set;
+use crate::eval::contract::Empty;
 use crate::eval::exact::{ExactArithmetic, exact_values};
-use crate::eval::interval::Interval;
+use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Arithmetic, Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Input};
@@ -72,6 +73,22 @@ impl<A: RigorousArithmetic + Clone> Slack<A> {
     /// The arithmetic, to read enclosures with.
     pub fn arithmetic(&mut self) -> &mut A {
         self.roots.arithmetic()
+    }
+}
+
+impl Slack<IntervalArithmetic> {
+    /// Narrows the ranges of the last [`Slack::over`] to where the slack may lie in `target`, see
+    /// [`Evaluator::contract`].
+    ///
+    /// # Errors
+    /// [`Empty`] if it does so nowhere.
+    pub fn contract(&mut self, target: Interval) -> Result<(), Empty> {
+        self.roots.contract(0, target)
+    }
+
+    /// The narrowed ranges of an input.
+    pub fn input(&self, input: Input) -> Option<&[Interval]> {
+        self.roots.input(input)
     }
 }
 

@@ -8,6 +8,8 @@ mod elementary;
 mod enclosure;
 mod ends;
 
+use std::collections::BTreeMap;
+
 use dashu_base::RemEuclid;
 use dashu_float::round::mode::HalfEven;
 use dashu_float::{ConstCache, Context};
@@ -15,7 +17,7 @@ use dashu_int::IBig;
 use dashu_ratio::RBig;
 
 pub use self::enclosure::Enclosure;
-use self::enclosure::{floor, larger, smaller};
+use self::enclosure::{Side, floor, larger, smaller};
 use self::ends::{Directed, End, is_negative, is_positive, is_zero, negate};
 use super::{Arithmetic, Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Unary};
@@ -29,6 +31,8 @@ pub struct CheckerArithmetic {
     /// where `tanh`, and `erf` of the square root, are one to within the precision
     saturation: End,
     constants: ConstCache,
+    /// `e^x` at the latest arguments: neighbouring boxes share their ends
+    exponentials: BTreeMap<End, Enclosure>,
     flags: Flags,
 }
 
@@ -39,7 +43,7 @@ impl Default for CheckerArithmetic {
 }
 
 impl Clone for CheckerArithmetic {
-    /// The same precision and flags; the computed constants start afresh.
+    /// The same precision and flags; what was computed starts afresh.
     fn clone(&self) -> Self {
         CheckerArithmetic {
             flags: self.flags,
@@ -52,20 +56,24 @@ impl CheckerArithmetic {
     /// Bits of [`CheckerArithmetic::new`], three times binary64's.
     pub const PRECISION: usize = 160;
 
+    /// Bits that a first try makes do with, since they cost a fraction: two words hold each product.
+    pub const SHORT: usize = 64;
+
     /// Ends of [`Self::PRECISION`] bits, both flags set.
     pub fn new() -> CheckerArithmetic {
         CheckerArithmetic::with_precision(Self::PRECISION)
     }
 
-    /// Ends of at least 64 bits.
+    /// Ends of at least [`Self::SHORT`] bits.
     pub fn with_precision(precision: usize) -> CheckerArithmetic {
-        let precision = precision.max(64);
+        let precision = precision.max(Self::SHORT);
         CheckerArithmetic {
             precision,
             ends: Directed::new(precision),
             nearest: Context::new(precision),
             saturation: End::new(precision.into(), 0),
             constants: ConstCache::new(),
+            exponentials: BTreeMap::new(),
             flags: Flags::default(),
         }
     }
@@ -81,16 +89,30 @@ impl CheckerArithmetic {
         self.add(x, &y.neg())
     }
 
-    /// The smallest and the largest of the four products of ends.
+    /// The smallest and the largest of the four products of ends; where the signs of the factors say which
+    /// ends these are, only those.
     fn mul(&self, x: &Enclosure, y: &Enclosure) -> Enclosure {
-        let pairs = [(&x.lo, &y.lo), (&x.lo, &y.hi), (&x.hi, &y.lo), (&x.hi, &y.hi)];
-        let lows = pairs.map(|(a, b)| self.ends.mul_down(a, b));
-        let highs = pairs.map(|(a, b)| self.ends.mul_up(a, b));
-        let [a, b, c, d] = &lows;
-        let [e, f, g, h] = &highs;
+        let (smallest, largest) = match (x.side(), y.side()) {
+            (Side::Above, Side::Above) => ((&x.lo, &y.lo), (&x.hi, &y.hi)),
+            (Side::Above, Side::Below) => ((&x.hi, &y.lo), (&x.lo, &y.hi)),
+            (Side::Above, Side::Both) => ((&x.hi, &y.lo), (&x.hi, &y.hi)),
+            (Side::Below, Side::Above) => ((&x.lo, &y.hi), (&x.hi, &y.lo)),
+            (Side::Below, Side::Below) => ((&x.hi, &y.hi), (&x.lo, &y.lo)),
+            (Side::Below, Side::Both) => ((&x.lo, &y.hi), (&x.lo, &y.lo)),
+            (Side::Both, Side::Above) => ((&x.lo, &y.hi), (&x.hi, &y.hi)),
+            (Side::Both, Side::Below) => ((&x.hi, &y.lo), (&x.lo, &y.lo)),
+            (Side::Both, Side::Both) => {
+                let low = (self.ends.mul_down(&x.lo, &y.hi), self.ends.mul_down(&x.hi, &y.lo));
+                let high = (self.ends.mul_up(&x.lo, &y.lo), self.ends.mul_up(&x.hi, &y.hi));
+                return Enclosure {
+                    lo: low.0.min(low.1),
+                    hi: high.0.max(high.1),
+                };
+            }
+        };
         Enclosure {
-            lo: a.min(b).min(c.min(d)).clone(),
-            hi: e.max(f).max(g.max(h)).clone(),
+            lo: self.ends.mul_down(smallest.0, smallest.1),
+            hi: self.ends.mul_up(largest.0, largest.1),
         }
     }
 

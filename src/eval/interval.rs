@@ -182,7 +182,7 @@ impl Interval {
     }
 
     /// The hull of `x/y` over `y != 0`; the whole line when `y` is zero alone or around it.
-    fn quotient(self, y: Interval) -> Interval {
+    pub(super) fn quotient(self, y: Interval) -> Interval {
         let x = self;
         if y.lo > 0.0 || (y.lo == 0.0 && y.hi > 0.0) {
             if x == Interval::ZERO {
@@ -254,7 +254,7 @@ impl Interval {
     }
 
     /// `x` above zero, `slope * x` below.
-    fn leaky_relu(self, slope: Interval) -> Interval {
+    pub(super) fn leaky_relu(self, slope: Interval) -> Interval {
         if self.lo >= 0.0 {
             self
         } else if self.hi <= 0.0 {

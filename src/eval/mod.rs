@@ -6,6 +6,7 @@
 
 pub mod bulk;
 pub mod checker;
+pub mod contract;
 pub mod exact;
 pub mod float;
 pub mod interval;

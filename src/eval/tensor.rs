@@ -13,20 +13,22 @@ use crate::graph::{Constant, Graph, NodeId, size};
 #[derive(Clone, Debug)]
 pub struct Evaluator<A: Arithmetic> {
     arithmetic: A,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// positions of the steps that depend on an input, in order
-    variable: Vec<usize>,
-    values: Vec<Vec<A::Value>>,
-    roots: Vec<usize>,
+    pub(super) variable: Vec<usize>,
+    pub(super) values: Vec<Vec<A::Value>>,
+    pub(super) roots: Vec<usize>,
     constant_flags: Flags,
 }
 
 /// One node, with its arguments as positions of earlier steps.
 #[derive(Clone, Debug)]
-struct Step {
-    op: Op,
-    args: Vec<usize>,
-    shape: Vec<usize>,
+pub(super) struct Step {
+    pub(super) op: Op,
+    pub(super) args: Vec<usize>,
+    pub(super) shape: Vec<usize>,
+    /// whether it depends on an input
+    pub(super) varies: bool,
 }
 
 impl<A: Arithmetic> Evaluator<A> {
@@ -42,9 +44,10 @@ impl<A: Arithmetic> Evaluator<A> {
                 op: node.op.clone(),
                 args: node.args.iter().map(|arg| position_of[arg]).collect(),
                 shape: node.shape.to_vec(),
+                varies: graph.is_variable(id),
             };
             position_of.insert(id, steps.len());
-            if graph.is_variable(id) {
+            if step.varies {
                 variable.push(steps.len());
                 values.push(Vec::new());
             } else {
@@ -328,7 +331,7 @@ pub(super) fn for_each_index(shape: &[usize], mut visit: impl FnMut(&[usize])) {
 
 /// Calls `visit` with the entries of every line along `axis` and their places, in row-major order of
 /// the remaining axes.
-fn for_each_line<V: Clone>(
+pub(super) fn for_each_line<V: Clone>(
     values: &[V],
     shape: &[usize],
     axis: usize,

@@ -147,6 +147,7 @@ pub fn meaning(rule: Rule) -> &'static str {
         Rule::FaceMeanValue => "monotone, and mean value form there",
         Rule::SecondOrder => "Taylor's formula of second order",
         Rule::Vanishing => "Taylor's formula around a zero of a difference",
+        Rule::VanishingSecondOrder => "the same, its derivative bounded by Taylor's formula of second order",
         Rule::Ridges => {
             "one matrix below the Hessian of a sum over data, over the whole region, is positive semidefinite"
         }

@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::{Replayed, Walk};
+use super::{Judge, PRECISIONS, Replayed, settle};
 use crate::claim::Claim;
 use crate::engine::enclose::defined_hull;
 use crate::engine::prove::lifting::cut::{Cut, Part};
@@ -14,7 +14,7 @@ use crate::engine::prove::lifting::pieces::pieces;
 use crate::engine::prove::lifting::prepare::goal;
 use crate::engine::prove::lifting::{self, Lifting, MAX_WORK, PartProof};
 use crate::engine::prove::smooth::Smooth;
-use crate::engine::prove::tree::{MAX_TEXT, Rule};
+use crate::engine::prove::tree::{MAX_TEXT, Rule, boxes as boxes_of};
 use crate::eval::checker::CheckerArithmetic;
 
 /// Replays a proof by lifting.
@@ -95,26 +95,30 @@ fn replay_part(part: &Part, proof: &PartProof) -> Result<Replayed, String> {
     }
     let (mut boxes, mut depth, mut work) = (0u64, 0, 0u64);
     for (piece, tree) in pieces.iter().zip(&proof.trees) {
-        let mut smooth = Smooth::new(piece, arithmetic.clone());
-        // each box is a letter or a number and a stroke
-        let count = tree.bytes().filter(|byte| !byte.is_ascii_digit()).count() as u64;
-        work = work.saturating_add(count.saturating_mul(smooth.operations()));
+        let judges = PRECISIONS.map(|precision| PartJudge {
+            smooth: Smooth::new(piece, CheckerArithmetic::with_precision(precision)),
+            floor: proof.floor,
+        });
+        let count = boxes_of(tree);
+        work = work.saturating_add(count.saturating_mul(judges[0].smooth.operations()));
         if work > 2 * MAX_WORK {
             return Err("more boxes than the prover ever makes".to_owned());
         }
-        let mut walk = Walk::new(tree, piece.ranges.clone());
-        while !walk.finished {
-            let (ranges, letter) = walk.next_leaf()?;
-            let bound = Rule::of_letter(letter).map(|rule| smooth.lower(rule, &ranges));
-            if bound.is_none_or(|bound| bound < proof.floor) {
-                return Err(format!("rule `{letter}` does not settle the box {ranges:?}"));
-            }
-        }
-        if !walk.rest.is_empty() {
-            return Err("a tree goes on after its last box".to_owned());
-        }
         boxes += count;
-        depth = depth.max(walk.depth);
+        depth = depth.max(settle(tree, piece.ranges.clone(), &judges)?);
     }
     Ok(Replayed { boxes, depth })
+}
+
+/// Bounds a part over boxes.
+#[derive(Clone)]
+struct PartJudge {
+    smooth: Smooth<CheckerArithmetic>,
+    floor: f64,
+}
+
+impl Judge for PartJudge {
+    fn settles(&mut self, ranges: &[[f64; 2]], letter: char) -> bool {
+        Rule::of_letter(letter).is_some_and(|rule| self.smooth.lower(rule, ranges, self.floor) >= self.floor)
+    }
 }

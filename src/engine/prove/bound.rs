@@ -3,7 +3,7 @@
 
 use super::lifting::pieces::Piece;
 use super::smooth::Smooth;
-use super::tree::{Rule, middle};
+use super::tree::{PARTS, Rule, Split};
 use crate::claim::Claim;
 use crate::claim::region::Set;
 use crate::engine::enclose::Slack;
@@ -34,8 +34,8 @@ pub struct Open {
     pub central: f64,
     /// whether the middle lies in the region and violates the claim, beyond doubt
     pub violated: bool,
-    /// coordinate to split and where; none where every range is as narrow as binary64 allows
-    pub split: Option<(usize, f64)>,
+    /// how to split it, with the cut; none where every range is as narrow as binary64 allows
+    pub split: Option<(Split, f64)>,
 }
 
 /// Bounds boxes of one claim.
@@ -99,6 +99,7 @@ impl Bounder {
         if flags.defined && natural.lo >= self.floor {
             return Outcome::Settled(Rule::Natural);
         }
+        let trimmed = self.trim(ranges);
         let mut lowest = natural.lo;
         let center: Vec<Interval> = ranges
             .iter()
@@ -119,8 +120,8 @@ impl Bounder {
                     && at_center.defined
                     && central.hi >= self.floor
                 {
-                    let ends = ranges.iter().map(|range| [range.lo, range.hi]).collect();
-                    let bound = smooth.lower(Rule::SecondOrder, &ends);
+                    let ends: Vec<[f64; 2]> = ranges.iter().map(|range| [range.lo, range.hi]).collect();
+                    let bound = smooth.lower(Rule::SecondOrder, &ends, self.floor);
                     if bound >= self.floor {
                         return Outcome::Settled(Rule::SecondOrder);
                     }
@@ -153,8 +154,50 @@ impl Bounder {
                 f64::NAN
             },
             violated,
-            split: split(ranges, &slopes, depth),
+            split: trimmed.or_else(|| split(ranges, &slopes, depth)),
         })
+    }
+
+    /// A split that parts the box from a slab without a point of the region that violates the claim, as the
+    /// contraction of the inequalities and of the slack shows; the latest [`Bounder::slack_over`] was over this box.
+    /// Nothing rests on it: the slab is bounded like any other box.
+    fn trim(&mut self, ranges: &[Interval]) -> Option<(Split, f64)> {
+        let mut kept = ranges.to_vec();
+        let below = Interval::new(f64::NEG_INFINITY, self.floor);
+        if self.slack.contract(below).is_ok() {
+            for (number, &input) in self.inputs.iter().enumerate() {
+                keep(&mut kept[number * self.dimension..], self.slack.input(input));
+            }
+        }
+        if self.discards {
+            self.membership.run(&self.sides(&kept));
+            let inside = Interval::new(0.0, f64::INFINITY);
+            // what one inequality leaves of a node holds for the next
+            if (0..self.memberships).all(|root| self.membership.contract(root, inside).is_ok()) {
+                for (number, &input) in self.inputs.iter().enumerate() {
+                    keep(&mut kept[number * self.dimension..], self.membership.input(input));
+                }
+            }
+        }
+        let mut best: Option<(u8, Split, f64)> = None;
+        for (coordinate, (range, kept)) in ranges.iter().zip(&kept).enumerate() {
+            let parts = f64::from(PARTS) / range.width();
+            let lower = ((kept.lo - range.lo) * parts).floor() as u8;
+            let upper = ((range.hi - kept.hi) * parts).floor() as u8;
+            let (removed, part) = if lower >= upper {
+                (lower, lower)
+            } else {
+                (upper, PARTS.saturating_sub(upper))
+            };
+            let split = Split { coordinate, part };
+            if removed >= WORTH
+                && best.is_none_or(|(most, ..)| removed > most)
+                && let Some(cut) = split.cut(range.lo, range.hi)
+            {
+                best = Some((removed, split, cut));
+            }
+        }
+        best.map(|(_, split, cut)| (split, cut))
     }
 
     /// Each input that varies with its ranges.
@@ -195,6 +238,15 @@ impl Bounder {
     }
 }
 
+/// Narrows ranges to those of an input, where there is one.
+fn keep(ranges: &mut [Interval], input: Option<&[Interval]>) {
+    for (range, with) in ranges.iter_mut().zip(input.unwrap_or_default()) {
+        *range = range.intersection(*with).unwrap_or(*range);
+    }
+}
+
+/// Least part of a range that is worth a split of its own, in parts of [`PARTS`].
+const WORTH: u8 = 16;
 /// Most coordinates for which second derivatives are enclosed.
 const MAX_TAYLOR: usize = 6;
 
@@ -236,7 +288,7 @@ fn face(slopes: &[Interval], ranges: &[Interval]) -> Option<Vec<Interval>> {
 
 /// Where to split: the coordinate along which the slack may vary most, by width times slope; the
 /// widest where slopes are missing or unbounded.
-fn split(ranges: &[Interval], slopes: &[Interval], depth: u32) -> Option<(usize, f64)> {
+fn split(ranges: &[Interval], slopes: &[Interval], depth: u32) -> Option<(Split, f64)> {
     let blind = slopes.is_empty() || depth % WIDEST_EVERY == WIDEST_EVERY - 1;
     let score = |number: usize| {
         let width = ranges[number].width();
@@ -248,15 +300,16 @@ fn split(ranges: &[Interval], slopes: &[Interval], depth: u32) -> Option<(usize,
         };
         (width * slope, width)
     };
-    let mut best: Option<(usize, f64, (f64, f64))> = None;
+    let mut best: Option<(Split, f64, (f64, f64))> = None;
     for (number, range) in ranges.iter().enumerate() {
-        let Some(cut) = middle(range.lo, range.hi) else {
+        let halving = Split::halving(number);
+        let Some(cut) = halving.cut(range.lo, range.hi) else {
             continue;
         };
         let score = score(number);
         if best.is_none_or(|(_, _, highest)| score > highest) {
-            best = Some((number, cut, score));
+            best = Some((halving, cut, score));
         }
     }
-    best.map(|(number, cut, _)| (number, cut))
+    best.map(|(split, cut, _)| (split, cut))
 }

@@ -8,6 +8,7 @@ pub mod convexity;
 pub mod lifting;
 pub mod smooth;
 pub mod tree;
+mod underestimator;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -238,13 +239,13 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
         }
         while round.len() < ROUND && boxes + round.len() as u64 + 2 <= budget {
             let Some(next) = waiting.pop() else { break };
-            let Some((coordinate, cut)) = next.open.split else {
+            let Some((split, cut)) = next.open.split else {
                 break;
             };
-            let lower = tree.split(next.node, coordinate);
+            let lower = tree.split(next.node, split);
             let (mut below, mut above) = (next.ranges.clone(), next.ranges);
-            below[coordinate].hi = cut;
-            above[coordinate].lo = cut;
+            below[split.coordinate].hi = cut;
+            above[split.coordinate].lo = cut;
             round.push((lower, next.depth + 1, below));
             round.push((lower + 1, next.depth + 1, above));
         }

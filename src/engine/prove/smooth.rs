@@ -2,8 +2,10 @@
 
 use dashu_ratio::RBig;
 
+use super::convexity::hessian::eliminate;
 use super::lifting::pieces::{Piece, Ranges};
 use super::tree::Rule;
+use super::underestimator::{Convexified, convexify};
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Input, Unary};
@@ -31,6 +33,8 @@ struct Vanishing<A: RigorousArithmetic> {
     order: u32,
     /// function and derivatives up to that order
     derivatives: Evaluator<A>,
+    /// the last of these
+    last: Box<Smooth<A>>,
 }
 
 /// Enclosures of the gradient over a box.
@@ -38,6 +42,35 @@ struct Slopes<V> {
     values: Vec<V>,
     /// whether no step jumps in the box
     continuous: bool,
+}
+
+/// Taylor's formula of second order around a point of a box.
+struct Taylor<V> {
+    /// at the center
+    value: V,
+    /// at the center
+    slopes: Vec<V>,
+    /// over the box, a row for each variable
+    hessian: Vec<Vec<V>>,
+    /// the box, less the center
+    offsets: Vec<V>,
+    /// the Hessian in binary64, about its middle
+    rough: Vec<Vec<f64>>,
+    /// the offsets in binary64, rounded outward
+    around: Vec<[f64; 2]>,
+    center: Vec<f64>,
+    mean: Option<Mean>,
+}
+
+/// The mean `q(x) = integral over 0 <= s <= 1 of (1 - s)^(m - 1)/(m - 1)! D(x with s x_k for x_k)` of a function
+/// `D` along the way to `x_k = 0`. Its derivatives are means of those of `D`, with a factor `s` for each time that
+/// `x_k` is derived in: the integral of `(1 - s)^(m - 1)/(m - 1)! s^j` is `j!/(m + j)!`.
+#[derive(Clone, Copy, Debug)]
+struct Mean {
+    /// k
+    coordinate: usize,
+    /// m
+    order: u32,
 }
 
 impl<A: RigorousArithmetic + Clone> Smooth<A> {
@@ -57,7 +90,14 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         }
         let vanishing = piece.tie.and_then(|coordinate| {
             let derivatives = derivatives(&mut graph, piece.function, coordinate, variables)?;
+            let last = Piece {
+                graph: graph.clone(),
+                function: *derivatives.last()?,
+                ranges: piece.ranges.clone(),
+                tie: None,
+            };
             Some(Vanishing {
+                last: Box::new(Smooth::new(&last, arithmetic.clone())),
                 coordinate,
                 order: derivatives.len() as u32 - 1,
                 derivatives: Evaluator::new(&graph, &derivatives, arithmetic.clone()),
@@ -79,7 +119,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let vanishing = self
             .vanishing
             .as_ref()
-            .map_or(0, |own| own.derivatives.operations());
+            .map_or(0, |own| own.derivatives.operations() + own.last.operations());
         5 * self.value.operations()
             + 3 * self.gradient.operations()
             + self.hessian.operations()
@@ -88,7 +128,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 
     /// An upper bound of the function at the middle of the box.
-    pub fn central(&mut self, ranges: &Ranges) -> f64 {
+    pub fn central(&mut self, ranges: &[[f64; 2]]) -> f64 {
         let center = self.points(&middles(ranges));
         let (value, flags) = self.value_over(&center);
         if flags.defined {
@@ -99,20 +139,22 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 
     /// A lower bound of the function over the box by a rule, as binary64 rounded down; minus infinity
-    /// where the rule says nothing.
-    pub fn lower(&mut self, rule: Rule, ranges: &Ranges) -> f64 {
-        self.bound(rule, ranges).unwrap_or(f64::NEG_INFINITY)
+    /// where the rule says nothing. No better one is looked for once it is `enough`.
+    pub fn lower(&mut self, rule: Rule, ranges: &[[f64; 2]], enough: f64) -> f64 {
+        self.bound(rule, ranges, enough).unwrap_or(f64::NEG_INFINITY)
     }
 
     /// The best lower bound of all rules, with the rule; further rules are not tried once the bound is
     /// `enough`. Beside it the ends of the enclosed derivatives over the box; none where one of them is not
     /// defined, or where they were not needed.
-    pub fn best(&mut self, ranges: &Ranges, enough: f64) -> (f64, Rule, Vec<(f64, f64)>) {
+    pub fn best(&mut self, ranges: &[[f64; 2]], enough: f64) -> (f64, Rule, Vec<(f64, f64)>) {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         let mut best = (self.arithmetic.ends(&natural).0, Rule::Natural);
         if best.0 < enough
-            && let Some(bound) = self.vanishing(ranges, &cell).filter(|bound| *bound > best.0)
+            && let Some(bound) = self
+                .vanishing(Rule::Vanishing, ranges)
+                .filter(|bound| *bound > best.0)
         {
             best = (bound, Rule::Vanishing);
         }
@@ -135,7 +177,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             &[]
         };
         for &rule in rules {
-            let bound = self.by_slopes(rule, ranges, &cell, &slopes);
+            let bound = self.by_slopes(rule, ranges, &slopes, enough);
             if let Some(bound) = bound.filter(|bound| *bound > best.0) {
                 best = (bound, rule);
             }
@@ -143,22 +185,29 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                 break;
             }
         }
+        if best.0 < enough
+            && let Some(bound) = self
+                .vanishing(Rule::VanishingSecondOrder, ranges)
+                .filter(|bound| *bound > best.0)
+        {
+            best = (bound, Rule::VanishingSecondOrder);
+        }
         (best.0, best.1, ends)
     }
 
-    fn bound(&mut self, rule: Rule, ranges: &Ranges) -> Option<f64> {
+    fn bound(&mut self, rule: Rule, ranges: &[[f64; 2]], enough: f64) -> Option<f64> {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         match rule {
             Rule::Discard | Rule::Hessian | Rule::Ridges => None,
             // an enclosure of the values where the function is defined
             Rule::Natural => Some(self.arithmetic.ends(&natural).0),
-            Rule::Vanishing => self.vanishing(ranges, &cell),
+            Rule::Vanishing | Rule::VanishingSecondOrder => self.vanishing(rule, ranges),
             // the others rest on derivatives
             _ if !(flags.defined && flags.continuous) => None,
             _ => {
                 let slopes = self.slopes_over(&cell)?;
-                self.by_slopes(rule, ranges, &cell, &slopes)
+                self.by_slopes(rule, ranges, &slopes, enough)
             }
         }
     }
@@ -168,16 +217,21 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     fn by_slopes(
         &mut self,
         rule: Rule,
-        ranges: &Ranges,
-        cell: &[A::Value],
+        ranges: &[[f64; 2]],
         slopes: &Slopes<A::Value>,
+        enough: f64,
     ) -> Option<f64> {
         match rule {
-            Rule::Discard | Rule::Hessian | Rule::Ridges | Rule::Natural | Rule::Vanishing => None,
+            Rule::Discard
+            | Rule::Hessian
+            | Rule::Ridges
+            | Rule::Natural
+            | Rule::Vanishing
+            | Rule::VanishingSecondOrder => None,
             Rule::MeanValue => self.mean_value(ranges, &slopes.values),
             // the derivative of a step counts as zero, so that only the gradient shows its jump
             Rule::SecondOrder if !slopes.continuous => None,
-            Rule::SecondOrder => self.second_order(ranges, cell),
+            Rule::SecondOrder => self.second_order(ranges, None, enough),
             Rule::Face => {
                 let face = self.face(ranges, &slopes.values);
                 let cell = self.cell(&face);
@@ -194,7 +248,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 
     /// `f(c) + sum of slope_i * (x_i - c_i)`
-    fn mean_value(&mut self, ranges: &Ranges, slopes: &[A::Value]) -> Option<f64> {
+    fn mean_value(&mut self, ranges: &[[f64; 2]], slopes: &[A::Value]) -> Option<f64> {
         let center = middles(ranges);
         let (mut sum, flags) = {
             let center = self.points(&center);
@@ -208,28 +262,95 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         flags.defined.then(|| self.arithmetic.ends(&sum).0)
     }
 
-    /// Taylor's formula with the second derivatives over a box where the slopes are continuous. With `d = x - c` and
-    /// `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
-    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
-    fn second_order(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
-        let flags = self.hessian.run(&[(Input::W, cell)]);
+    /// Taylor's formula with the second derivatives over a box where the slopes are continuous: the best of three
+    /// lower bounds, or the first that is `enough`. With a [`Mean`] it is that mean which is bounded.
+    fn second_order(&mut self, ranges: &[[f64; 2]], mean: Option<Mean>, enough: f64) -> Option<f64> {
+        let (mut center, mut wide) = (middles(ranges), ranges.to_vec());
+        if let Some(Mean { coordinate, .. }) = mean {
+            center[coordinate] = 0.0;
+            wide[coordinate] = with_zero(wide[coordinate]);
+        }
+        let cell = self.cell(&wide);
+        let flags = self.hessian.run(&[(Input::W, &cell)]);
         if !(flags.defined && flags.continuous) {
             return None;
         }
-        let rows: Vec<Vec<A::Value>> = (0..self.variables)
+        let mut hessian: Vec<Vec<A::Value>> = (0..self.variables)
             .map(|number| self.hessian.root(number).to_vec())
             .collect();
-        let center = middles(ranges);
-        let points = self.points(&center);
-        let slopes = self.slopes_over(&points)?;
-        let (mut sum, flags) = self.value_over(&points);
-        if !flags.defined {
-            return None;
+        if let Some(mean) = mean {
+            for (k, row) in hessian.iter_mut().enumerate() {
+                for (l, entry) in row.iter_mut().enumerate() {
+                    *entry = self.weighted(entry, mean, &[k, l]);
+                }
+            }
         }
+        let (value, slopes) = self.at(&center, mean)?;
+        let offsets: Vec<A::Value> = ranges
+            .iter()
+            .zip(&center)
+            .map(|(range, &c)| self.offset(range, c))
+            .collect();
+        let taylor = Taylor {
+            rough: hessian.iter().map(|row| self.rough(row)).collect(),
+            around: offsets
+                .iter()
+                .map(|offset| self.arithmetic.ends(offset).into())
+                .collect(),
+            value,
+            slopes,
+            hessian,
+            offsets,
+            center,
+            mean,
+        };
+        let mut best = None;
+        for bound in [Smooth::separable, Smooth::convex, Smooth::tangent] {
+            let bound = bound(self, &taylor, ranges);
+            best = best.into_iter().chain(bound).reduce(f64::max);
+            if best.is_some_and(|best| best >= enough) {
+                break;
+            }
+        }
+        self.arithmetic.take_flags();
+        best
+    }
+
+    /// Value and gradient of what is bounded at a point, where both are defined.
+    fn at(&mut self, point: &[f64], mean: Option<Mean>) -> Option<(A::Value, Vec<A::Value>)> {
+        let points = self.points(point);
+        let mut slopes = self.slopes_over(&points)?.values;
+        let (mut value, flags) = self.value_over(&points);
+        if let Some(mean) = mean {
+            value = self.weighted(&value, mean, &[]);
+            for (k, slope) in slopes.iter_mut().enumerate() {
+                *slope = self.weighted(slope, mean, &[k]);
+            }
+        }
+        flags.defined.then_some((value, slopes))
+    }
+
+    /// A derivative of a mean, in some variables, from that of the function.
+    fn weighted(&mut self, value: &A::Value, mean: Mean, variables: &[usize]) -> A::Value {
+        let times = variables.iter().filter(|&&k| k == mean.coordinate).count() as u32;
+        let factorial = |n: u32| f64::from((1..=n).product::<u32>());
+        let (above, below) = (
+            self.arithmetic.float(factorial(times)),
+            self.arithmetic.float(factorial(mean.order + times)),
+        );
+        let product = self.arithmetic.binary(Binary::Mul, value, &above);
+        self.arithmetic.binary(Binary::Div, &product, &below)
+    }
+
+    /// With `d_k d_l >= -(d_k^2 + d_l^2)/2` the quadratic term is at least
+    /// `1/2 sum of (H_kk - sum of |H_kl|) d_k^2`, one variable at a time.
+    fn separable(&mut self, taylor: &Taylor<A::Value>, _: &[[f64; 2]]) -> Option<f64> {
         let square = Unary::Pow(Exponent { num: 2, den: 1 });
-        for (number, (slope, range)) in slopes.values.iter().zip(ranges).enumerate() {
-            let mut curvature = rows[number][number].clone();
-            for (other, entry) in rows[number].iter().enumerate() {
+        let mut sum = taylor.value.clone();
+        for (number, (slope, offset)) in taylor.slopes.iter().zip(&taylor.offsets).enumerate() {
+            let row = &taylor.hessian[number];
+            let mut curvature = row[number].clone();
+            for (other, entry) in row.iter().enumerate() {
                 if other != number {
                     let size = self.arithmetic.unary(Unary::Abs, entry);
                     curvature = self.arithmetic.binary(Binary::Sub, &curvature, &size);
@@ -239,8 +360,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             if !least.is_finite() {
                 return None;
             }
-            let offset = self.offset(range, center[number]);
-            let linear = self.arithmetic.binary(Binary::Mul, slope, &offset);
+            let linear = self.arithmetic.binary(Binary::Mul, slope, offset);
             let half = self.arithmetic.float(0.5);
             let bent = self.arithmetic.float(least);
             let bent = self.arithmetic.binary(Binary::Mul, &half, &bent);
@@ -257,45 +377,158 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                     linear
                 }
             } else {
-                let square = self.arithmetic.unary(square, &offset);
+                let square = self.arithmetic.unary(square, offset);
                 let term = self.arithmetic.binary(Binary::Mul, &bent, &square);
                 self.arithmetic.binary(Binary::Add, &linear, &term)
             };
             sum = self.arithmetic.binary(Binary::Add, &sum, &term);
         }
-        self.arithmetic.take_flags();
         Some(self.arithmetic.ends(&sum).0)
     }
 
-    /// With `d` the variable that vanishes and `m` the order, `f = d^m/m! * (d/dd)^m f` at some point
-    /// between 0 and `d`.
-    fn vanishing(&mut self, ranges: &Ranges, cell: &[A::Value]) -> Option<f64> {
+    /// With a positive semidefinite `M` and any `s`, `d.M.d/2 >= (M s).d - s.M.s/2`, so that
+    /// `g.d + d.H.d/2 >= (g + M s).d - s.M.s/2 + d.(H - M).d/2`.
+    fn convex(&mut self, taylor: &Taylor<A::Value>, _: &[[f64; 2]]) -> Option<f64> {
+        let slopes = self.rough(&taylor.slopes);
+        let Convexified { matrix, point } = convexify(&taylor.rough, &slopes, &taylor.around)?;
+        let point = self.points(&point);
+        let matrix: Vec<Vec<A::Value>> = matrix.iter().map(|row| self.points(row)).collect();
+        let lower: Vec<Vec<A::Value>> = (0..matrix.len()).map(|k| matrix[k][..=k].to_vec()).collect();
+        if !eliminate(lower, &mut self.arithmetic) {
+            return None;
+        }
+        let (half, square) = (
+            self.arithmetic.float(0.5),
+            Unary::Pow(Exponent { num: 2, den: 1 }),
+        );
+        let mut sum = taylor.value.clone();
+        let mut quadratic = self.arithmetic.float(0.0);
+        for (k, offset) in taylor.offsets.iter().enumerate() {
+            let image = self.arithmetic.dot(matrix[k].iter().zip(&point));
+            let slope = self.arithmetic.binary(Binary::Add, &taylor.slopes[k], &image);
+            let linear = self.arithmetic.binary(Binary::Mul, &slope, offset);
+            sum = self.arithmetic.binary(Binary::Add, &sum, &linear);
+            let own = self.arithmetic.binary(Binary::Mul, &image, &point[k]);
+            quadratic = self.arithmetic.binary(Binary::Sub, &quadratic, &own);
+            for (l, (entry, own)) in taylor.hessian[k].iter().zip(&matrix[k]).take(k + 1).enumerate() {
+                let rest = self.arithmetic.binary(Binary::Sub, entry, own);
+                let product = if l == k {
+                    self.arithmetic.unary(square, offset)
+                } else {
+                    // this entry and its mirror image
+                    let product = self.arithmetic.binary(Binary::Mul, offset, &taylor.offsets[l]);
+                    self.arithmetic.binary(Binary::Add, &product, &product)
+                };
+                let term = self.arithmetic.binary(Binary::Mul, &rest, &product);
+                quadratic = self.arithmetic.binary(Binary::Add, &quadratic, &term);
+            }
+        }
+        let quadratic = self.arithmetic.binary(Binary::Mul, &half, &quadratic);
+        sum = self.arithmetic.binary(Binary::Add, &sum, &quadratic);
+        Some(self.arithmetic.ends(&sum).0)
+    }
+
+    /// Where the Hessian is positive semidefinite all over the box, the function is convex and lies above each of
+    /// its tangents; Newton's iteration finds the one at the least value.
+    fn tangent(&mut self, taylor: &Taylor<A::Value>, ranges: &[[f64; 2]]) -> Option<f64> {
+        let varying: Vec<usize> = (0..self.variables)
+            .filter(|&k| taylor.around[k] != [0.0, 0.0])
+            .collect();
+        let lower = varying
+            .iter()
+            .map(|&k| {
+                let row = varying.iter().take_while(|&&l| l <= k);
+                row.map(|&l| taylor.hessian[k][l].clone()).collect()
+            })
+            .collect();
+        if !eliminate(lower, &mut self.arithmetic) {
+            return None;
+        }
+        let mut slopes = self.rough(&taylor.slopes);
+        let mut best: Option<f64> = None;
+        for _ in 0..NEWTON_STEPS {
+            let Convexified { matrix, point: step } = convexify(&taylor.rough, &slopes, &taylor.around)?;
+            let mut point: Vec<f64> = ranges
+                .iter()
+                .zip(taylor.center.iter().zip(&step))
+                .map(|(&[lo, hi], (c, step))| (c + step).clamp(lo, hi))
+                .collect();
+            if let Some(Mean { coordinate, .. }) = taylor.mean {
+                point[coordinate] = 0.0;
+            }
+            let (mut sum, there) = self.at(&point, taylor.mean)?;
+            for (slope, (range, &x)) in there.iter().zip(ranges.iter().zip(&point)) {
+                let offset = self.offset(range, x);
+                let product = self.arithmetic.binary(Binary::Mul, slope, &offset);
+                sum = self.arithmetic.binary(Binary::Add, &sum, &product);
+            }
+            let bound = self.arithmetic.ends(&sum).0;
+            if best.is_some_and(|best| bound <= best) {
+                break;
+            }
+            best = Some(bound);
+            // the quadratic with this slope at this point, seen from the middle
+            slopes = self.rough(&there);
+            for (slope, row) in slopes.iter_mut().zip(&matrix) {
+                *slope -= row
+                    .iter()
+                    .zip(point.iter().zip(&taylor.center))
+                    .map(|(h, (x, c))| h * (x - c))
+                    .sum::<f64>();
+            }
+        }
+        best
+    }
+
+    /// Binary64 numbers in the middle of enclosures.
+    fn rough(&self, values: &[A::Value]) -> Vec<f64> {
+        values
+            .iter()
+            .map(|value| middle(self.arithmetic.ends(value)))
+            .collect()
+    }
+
+    /// With `d` the variable that vanishes and `m` the order, `f = d^m q` with the [`Mean`] `q` of `(d/dd)^m f`.
+    fn vanishing(&mut self, rule: Rule, ranges: &[[f64; 2]]) -> Option<f64> {
+        let coordinate = self.vanishing.as_ref()?.coordinate;
+        let mut wide = ranges.to_vec();
+        wide[coordinate] = with_zero(wide[coordinate]);
+        let cell = self.cell(&wide);
         let own = self.vanishing.as_mut()?;
-        let mut wide = cell.to_vec();
-        let zero = self.arithmetic.float(0.0);
-        wide[own.coordinate] = self.arithmetic.hull(&cell[own.coordinate], &zero);
         // a jump of any of them would be one of the function or of a derivative that Taylor's formula needs
-        let flags = own.derivatives.run(&[(Input::W, &wide)]);
+        let flags = own.derivatives.run(&[(Input::W, &cell)]);
         if !(flags.defined && flags.continuous) {
             return None;
         }
         let slope = own.derivatives.root(own.order as usize)[0].clone();
-        let (order, coordinate) = (own.order, own.coordinate);
+        let (coordinate, order) = (own.coordinate, own.order);
+        let mean = Mean { coordinate, order };
+        let mut share = self.weighted(&slope, mean, &[]);
+        if rule == Rule::VanishingSecondOrder {
+            let (lo, hi) = self.arithmetic.ends(&share);
+            let last = &mut self.vanishing.as_mut()?.last;
+            if !last.slopes_over(&cell)?.continuous {
+                return None;
+            }
+            let lowest = last.second_order(ranges, Some(mean), 0.0)?;
+            if !(lowest > lo && lowest <= hi && hi.is_finite()) {
+                return None;
+            }
+            let (lo, hi) = (self.arithmetic.float(lowest), self.arithmetic.float(hi));
+            share = self.arithmetic.hull(&lo, &hi);
+        }
         let distance = self.between(&ranges[coordinate]);
         let exponent = Exponent {
             num: order as i32,
             den: 1,
         };
         let power = self.arithmetic.unary(Unary::Pow(exponent), &distance);
-        let factorial: u32 = (1..=order).product();
-        let factorial = self.arithmetic.float(f64::from(factorial));
-        let share = self.arithmetic.binary(Binary::Div, &slope, &factorial);
         let value = self.arithmetic.binary(Binary::Mul, &share, &power);
         Some(self.arithmetic.ends(&value).0)
     }
 
     /// The face on which every variable whose slope has one sign is at its lower or upper bound.
-    fn face(&self, ranges: &Ranges, slopes: &[A::Value]) -> Ranges {
+    fn face(&self, ranges: &[[f64; 2]], slopes: &[A::Value]) -> Ranges {
         let fixed = |(&[lo, hi], slope): (&[f64; 2], &A::Value)| {
             let (least, most) = self.arithmetic.ends(slope);
             if least >= 0.0 {
@@ -320,7 +553,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         self.arithmetic.hull(&lo, &hi)
     }
 
-    fn cell(&mut self, ranges: &Ranges) -> Vec<A::Value> {
+    fn cell(&mut self, ranges: &[[f64; 2]]) -> Vec<A::Value> {
         ranges.iter().map(|range| self.between(range)).collect()
     }
 
@@ -349,6 +582,8 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 }
 
+/// Most steps of Newton's iteration towards the least value on a box.
+const NEWTON_STEPS: usize = 5;
 /// Orders that are looked at.
 const MAX_ORDER: usize = 4;
 
@@ -389,8 +624,18 @@ fn vanishes(graph: &Graph, node: NodeId, coordinate: usize, variables: usize) ->
     (!arena.exhausted()).then(|| arena.form(root).as_constant().is_some_and(RBig::is_zero))
 }
 
+/// The range, widened to 0.
+fn with_zero([lo, hi]: [f64; 2]) -> [f64; 2] {
+    [lo.min(0.0), hi.max(0.0)]
+}
+
+/// About the middle of an enclosure.
+fn middle((lo, hi): (f64, f64)) -> f64 {
+    0.5 * lo + 0.5 * hi
+}
+
 /// A number in the middle of each range.
-fn middles(ranges: &Ranges) -> Vec<f64> {
+fn middles(ranges: &[[f64; 2]]) -> Vec<f64> {
     ranges
         .iter()
         .map(|&[lo, hi]| (0.5 * lo + 0.5 * hi).clamp(lo, hi))

@@ -1,7 +1,7 @@
 //! The proof tree: how the root box is split, and which rule settles each part.
 //!
 //! As text it stands in preorder: `3/` splits coordinate 3 of the free coordinates (`w` first) at the
-//! [`middle`] of its range, the lower half comes first; a letter is a box that a rule of
+//! [`middle`] of its range, `3:17/` at 17/64 of it ([`Split`]), the lower part comes first; a letter is a box that a rule of
 //! [`Rule`] settles. `n` alone is a proof by one evaluation over the whole region.
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,8 @@ pub enum Rule {
     /// Taylor's formula around the zero of one variable, where the function and its first derivatives in
     /// that variable vanish identically; for parts of a lifted claim
     Vanishing,
+    /// the same, with that derivative bounded by Taylor's formula of second order
+    VanishingSecondOrder,
     /// the Hessian is positive semidefinite all over the box; only in trees of that rule
     Hessian,
     /// the least second derivatives of ridge functions make a matrix that is positive semidefinite; only as
@@ -45,6 +47,7 @@ impl Rule {
             Rule::FaceMeanValue => 'u',
             Rule::SecondOrder => 's',
             Rule::Vanishing => 'z',
+            Rule::VanishingSecondOrder => 'y',
             Rule::Hessian => 'h',
             Rule::Ridges => 'r',
         }
@@ -53,7 +56,7 @@ impl Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 9] = [
+    pub const ALL: [Rule; 10] = [
         Rule::Discard,
         Rule::Natural,
         Rule::MeanValue,
@@ -61,6 +64,7 @@ impl Rule {
         Rule::FaceMeanValue,
         Rule::SecondOrder,
         Rule::Vanishing,
+        Rule::VanishingSecondOrder,
         Rule::Hessian,
         Rule::Ridges,
     ];
@@ -78,6 +82,56 @@ pub fn middle(lo: f64, hi: f64) -> Option<f64> {
     (lo < middle && middle < hi).then_some(middle)
 }
 
+/// Parts of a range that splits are counted in.
+pub const PARTS: u8 = 64;
+
+/// Where a box is split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// which coordinate
+    pub coordinate: usize,
+    /// how many of [`PARTS`] parts of its range lie below the cut
+    pub part: u8,
+}
+
+impl Split {
+    /// In the middle of a range.
+    pub fn halving(coordinate: usize) -> Split {
+        Split {
+            coordinate,
+            part: PARTS / 2,
+        }
+    }
+
+    /// Where the range of the coordinate is cut, by the prover and by `verify`: its [`middle`], or the ends
+    /// weighted in binary64. `None` where that is not strictly inside.
+    pub fn cut(self, lo: f64, hi: f64) -> Option<f64> {
+        if self.part == PARTS / 2 {
+            return middle(lo, hi);
+        }
+        let share = f64::from(self.part) / f64::from(PARTS);
+        let cut = (1.0 - share) * lo + share * hi;
+        (lo < cut && cut < hi).then_some(cut)
+    }
+}
+
+impl std::fmt::Display for Split {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.part == PARTS / 2 {
+            write!(f, "{}/", self.coordinate)
+        } else {
+            write!(f, "{}:{}/", self.coordinate, self.part)
+        }
+    }
+}
+
+/// Boxes of a tree, split ones included: each is a letter, or a split with its stroke.
+pub fn boxes(text: &str) -> u64 {
+    text.bytes()
+        .filter(|byte| !byte.is_ascii_digit() && *byte != b':')
+        .count() as u64
+}
+
 /// A box of the tree.
 #[derive(Clone, Copy, Debug)]
 enum Node {
@@ -85,8 +139,8 @@ enum Node {
     Open,
     /// settled by a rule
     Leaf(Rule),
-    /// split along a coordinate; the halves are this node and the next
-    Split { coordinate: usize, lower: usize },
+    /// split along a coordinate; the parts are this node and the next
+    Split { split: Split, lower: usize },
 }
 
 /// A tree that grows.
@@ -112,10 +166,10 @@ impl Tree {
         self.nodes[node] = Node::Leaf(rule);
     }
 
-    /// Splits an open box; returns the position of the lower half, the upper is next.
-    pub fn split(&mut self, node: usize, coordinate: usize) -> usize {
+    /// Splits an open box; returns the position of the lower part, the upper is next.
+    pub fn split(&mut self, node: usize, split: Split) -> usize {
         let lower = self.nodes.len();
-        self.nodes[node] = Node::Split { coordinate, lower };
+        self.nodes[node] = Node::Split { split, lower };
         self.nodes.extend([Node::Open, Node::Open]);
         lower
     }
@@ -128,8 +182,8 @@ impl Tree {
             match self.nodes[node] {
                 Node::Open => return None,
                 Node::Leaf(rule) => text.push(rule.letter()),
-                Node::Split { coordinate, lower } => {
-                    text.push_str(&format!("{coordinate}/"));
+                Node::Split { split, lower } => {
+                    text.push_str(&split.to_string());
                     pending.extend([lower + 1, lower]);
                 }
             }
@@ -149,13 +203,31 @@ mod tests {
     fn preorder() {
         let mut tree = Tree::default();
         assert_eq!(tree.text(), None);
-        let lower = tree.split(Tree::ROOT, 12);
+        let lower = tree.split(Tree::ROOT, Split::halving(12));
         tree.settle(lower + 1, Rule::Discard);
-        let inner = tree.split(lower, 0);
+        let quarter = Split {
+            coordinate: 0,
+            part: 16,
+        };
+        let inner = tree.split(lower, quarter);
         tree.settle(inner, Rule::Natural);
         assert_eq!(tree.text(), None);
         tree.settle(inner + 1, Rule::MeanValue);
-        assert_eq!(tree.text().unwrap(), "12/0/nmd");
+        assert_eq!(tree.text().unwrap(), "12/0:16/nmd");
+        assert_eq!(boxes("12/0:16/nmd"), 5);
+    }
+
+    #[test]
+    fn cuts_lie_strictly_inside() {
+        let split = |part| Split { coordinate: 0, part };
+        assert_eq!(split(16).cut(-1.0, 3.0), Some(0.0));
+        assert_eq!(split(48).cut(-1.0, 3.0), Some(2.0));
+        assert_eq!(split(32).cut(-1.0, 3.0), middle(-1.0, 3.0));
+        for part in [0, 64, 65, 255] {
+            assert_eq!(split(part).cut(-1.0, 3.0), None);
+        }
+        assert_eq!(split(1).cut(1.0, 1.0f64.next_up()), None);
+        assert_eq!(split(1).cut(f64::NEG_INFINITY, 1.0), None);
     }
 
     #[test]

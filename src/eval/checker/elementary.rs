@@ -13,6 +13,9 @@ use dashu_float::{FBig, FpResult};
 use super::ends::{End, LIMIT, is_negative, is_zero, negate, order, power_of_two};
 use super::{CheckerArithmetic, Enclosure};
 
+/// Most exponentials that are remembered.
+const REMEMBERED: usize = 4096;
+
 impl CheckerArithmetic {
     /// Two units in the last place around a nearest result.
     fn around(&self, nearest: FpResult<FBig<HalfEven, 2>>) -> Enclosure {
@@ -83,8 +86,16 @@ impl CheckerArithmetic {
         } else if self.is_tiny(x) {
             self.near_one().within(&side)
         } else {
+            if let Some(known) = self.exponentials.get(x) {
+                return known.clone();
+            }
             let nearest = self.nearest.exp(x, Some(&mut self.constants));
-            self.around(nearest).within(&side)
+            let value = self.around(nearest).within(&side);
+            if self.exponentials.len() == REMEMBERED {
+                self.exponentials.clear();
+            }
+            self.exponentials.insert(x.clone(), value.clone());
+            value
         }
     }
 

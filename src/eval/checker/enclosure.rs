@@ -17,7 +17,25 @@ pub struct Enclosure {
     pub(super) hi: End,
 }
 
+/// On which side of zero an enclosure lies; zero may be its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Below,
+    Above,
+    Both,
+}
+
 impl Enclosure {
+    pub(super) fn side(&self) -> Side {
+        if !is_negative(&self.lo) {
+            Side::Above
+        } else if !is_positive(&self.hi) {
+            Side::Below
+        } else {
+            Side::Both
+        }
+    }
+
     pub(super) fn point(x: End) -> Enclosure {
         Enclosure { lo: x.clone(), hi: x }
     }

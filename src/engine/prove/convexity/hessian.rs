@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::{HESSIAN, Question};
 use crate::claim::Claim;
 use crate::engine::enclose::values;
-use crate::engine::prove::tree::{Rule, Tree, middle};
+use crate::engine::prove::tree::{Rule, Split, Tree, middle};
 use crate::engine::prove::{Proof, allowed_boxes};
 use crate::eval::RigorousArithmetic;
 use crate::eval::float::FloatArithmetic;
@@ -192,7 +192,7 @@ impl<A: RigorousArithmetic + Clone> Single<A> {
 }
 
 /// Whether the symmetric matrices with these enclosures of their lower triangles are positive semidefinite.
-pub(super) fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> bool {
+pub fn eliminate<A: RigorousArithmetic>(mut rows: Vec<Vec<A::Value>>, arithmetic: &mut A) -> bool {
     let square = Unary::Pow(Exponent { num: 2, den: 1 });
     for k in 0..rows.len() {
         let pivot = rows[k][k].clone();
@@ -259,7 +259,7 @@ pub fn prove(
                 continue;
             }
             let (coordinate, cut) = widest(&ranges)?;
-            let lower = tree.split(node, coordinate);
+            let lower = tree.split(node, Split::halving(coordinate));
             let (mut below, mut above) = (ranges.clone(), ranges);
             below[coordinate].hi = cut;
             above[coordinate].lo = cut;

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::enclose::defined_hull;
 use super::smooth::Smooth;
-use super::tree::{MAX_TEXT, Rule, Tree, middle};
+use super::tree::{MAX_TEXT, Rule, Split, Tree, middle};
 use crate::claim::Claim;
 use crate::eval::RigorousArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
@@ -34,7 +34,11 @@ use prepare::{Reductions, goal};
 /// Names the method in certificates.
 pub const RULE: &str = "lifting";
 /// Limit on boxes times scalar operations for each, over all parts.
-pub const MAX_WORK: u64 = 30_000_000;
+pub const MAX_WORK: u64 = 120_000_000;
+/// Work after which a look is taken at what is missing, and again each time that it has doubled.
+const FIRST_LOOK: u64 = 2_000_000;
+/// Share of what was missing at the last look that may be missing still.
+const PROGRESS: f64 = 0.7;
 /// What a round costs for each part, split or not, in scalar operations: the exact sum of the floors.
 const ROUND_COST: u64 = 16;
 /// Boxes of a part that are split in a round.
@@ -217,6 +221,7 @@ fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) 
     let constant = Interval::from_rational(&cut.constant).midpoint();
     let floor = -Interval::from_rational(&tolerance).lo;
     let mut rounds = 0;
+    let (mut look, mut missing) = (FIRST_LOOK, f64::INFINITY);
     loop {
         let boxes: u64 = searches.iter().map(|search| search.boxes).sum();
         let work: u64 = searches
@@ -231,7 +236,11 @@ fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) 
         let done = suffices(&cut.constant, floors, &tolerance);
         // the relaxation itself is below: more boxes do not help
         let hopeless = upper < floor || !lower.is_finite() && searches.iter().all(|s| s.stuck());
-        let spent = boxes >= max_boxes || work >= MAX_WORK;
+        let mut spent = boxes >= max_boxes || work >= MAX_WORK;
+        if work >= look {
+            spent |= floor - lower > PROGRESS * missing;
+            (look, missing) = (2 * work, floor - lower);
+        }
         let need = (floor - lower) / searches.len() as f64;
         let refined = !(done || hopeless || spent)
             && searches
@@ -347,7 +356,9 @@ impl Search {
             let Some((coordinate, cut)) = lowest.split else {
                 break;
             };
-            let lower = self.pieces[lowest.piece].1.split(lowest.node, coordinate);
+            let lower = self.pieces[lowest.piece]
+                .1
+                .split(lowest.node, Split::halving(coordinate));
             let (mut below, mut above) = (lowest.ranges.clone(), lowest.ranges);
             below[coordinate][1] = cut;
             above[coordinate][0] = cut;
