@@ -60,14 +60,26 @@ fn polyaks_function() {
     assert!((-0.2..=0.0).contains(&least), "{least}");
 }
 
-/// `f'^2/f` is largest in the limit at the minimiser, where it is `2 f''(0) = 16`: no box round it is settled with tolerance 0, so
-/// that the case's own tolerance is taken.
+/// `f'^2/f` is largest in the limit at the minimiser, where it is `2 f''(0) = 16`.
 #[test]
 fn a_ratio_at_its_pole() {
     let case = case(1, "sum(x^2 + 3*sin(x)^2)", r#"{"w": {"box": [-4, 4]}}"#);
     let proposal = propose(&case, Wanted::ProxySmooth).unwrap().unwrap();
     assert!(
         (16.0..=16.2).contains(&certified(&proposal)),
+        "{}",
+        proposal.value
+    );
+}
+
+/// `e^x - 2x - 2 + 2 log 2` is 0 at `log 2`, which no end of a box hits: no box round it is settled with tolerance 0, so that the
+/// case's own tolerance is taken. On `[-1, 1]` the ratio `f'^2/f` is largest at 1, `(e - 2)^2/(e - 4 + 2 log 2) = 4.93352...`.
+#[test]
+fn a_ratio_with_an_irrational_pole() {
+    let case = case(1, "sum(exp(x) - 2*x - 2 + 2*log(2))", BOX);
+    let proposal = propose(&case, Wanted::ProxySmooth).unwrap().unwrap();
+    assert!(
+        (4.9335..=5.0).contains(&certified(&proposal)),
         "{}",
         proposal.value
     );
