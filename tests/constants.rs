@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use proxycert::case::{Case, ClaimKind};
+use proxycert::case::digest;
+use proxycert::case::{Case, ClaimKind, GuaranteeSpec};
 use proxycert::certificate::Certificate;
 use proxycert::certificate::verify::verify;
 use proxycert::claim::Claim;
-use proxycert::engine::constants::{Proposal, Wanted, derived, propose};
+use proxycert::engine::constants::{Proposal, Wanted, complete, derived, propose};
 use proxycert::engine::{self, Options, Silent, Verdict};
 
 /// A case about `f` of `x`, so many coordinates, with `w` in a set.
@@ -163,4 +164,41 @@ fn derived_cases() {
     Claim::new(&least).unwrap();
     // a case whose prover is off gets no proof
     assert_eq!(value(&original, Wanted::Smooth), None);
+}
+
+/// A theorem's constants that a case leaves out: `f = x^2 + 3 sin^2 x` on `[-4, 4]` has `L = 8`, and at least 0.
+#[test]
+fn a_theorem_gets_its_constants() {
+    let text = |guarantee: &str| {
+        format!(
+            r#"{{"name": "a", "parameters": {{"x": [1]}}, "define": {{"f": "sum(x^2 + 3*sin(x)^2)"}},
+                "claim": {{"pl": {{"f": "f", "mu": "1/32", "f_star": 0}}}}, "region": {{"w": {{"box": [-4, 4]}}}},
+                "descent": {{"method": "gd", "step": "1/16", "steps": 10, "start": 1}}, "guarantee": {guarantee}}}"#
+        )
+    };
+    let parse = |guarantee| Case::parse(&text(guarantee), "case.json", Path::new("."), false).unwrap();
+    let case = parse(r#"{"theorem": "proxy_pl", "f_inf": "-1/2"}"#);
+    let error = Claim::new(&case).err().expect("a fault");
+    assert!(error.message.contains("`L` is left out"), "{}", error.message);
+    let whole = complete(&case).unwrap().expect("a case");
+    let Some(GuaranteeSpec::Theorem { constants, .. }) = &whole.guarantee else {
+        panic!("a theorem");
+    };
+    let number = |name: &str| constants[name].value.parse::<f64>();
+    assert!((8.0..=8.01).contains(&number("L").unwrap()));
+    // what the case gives is kept
+    assert_eq!(constants["f_inf"].value, "-1/2");
+    Claim::new(&whole).unwrap();
+    // the values are as if written
+    let written = format!(
+        r#"{{"theorem": "proxy_pl", "f_inf": "-1/2", "L": "{}"}}"#,
+        constants["L"].value
+    );
+    assert_eq!(digest::case(&whole), digest::case(&parse(&written)));
+    assert!(complete(&whole).unwrap().is_none());
+
+    // the gradient of a relu jumps
+    let kinked = text(r#"{"theorem": "proxy_pl", "f_inf": 0}"#).replace("x^2 + 3*sin(x)^2", "x^2 + relu(x)");
+    let kinked = Case::parse(&kinked, "case.json", Path::new("."), false).unwrap();
+    assert!(complete(&kinked).is_err());
 }

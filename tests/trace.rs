@@ -425,7 +425,7 @@ fn a_descent_that_makes_no_sense_is_pointed_at() {
             "the claim holds for many `v`",
         ),
         (gd(rest).replace("\"gd\"", "\"gdd\""), "did you mean `gd`?"),
-        (with(r#"{"theorem": "bounded_gradient"}"#), "needs the key `G`"),
+        (with(r#"{"theorem": "bounded_gradient"}"#), "`G` is left out"),
         (
             with(r#"{"theorem": "bounded_gradient", "G": 1, "L": 1}"#),
             "`L` has no place here",

@@ -154,6 +154,12 @@ pub(super) fn descent(
             at,
         }) => {
             let mut given = Vec::new();
+            if let Some(name) = (theorem.constants(examples.is_some()).into_iter())
+                .find(|name| !constants.contains_key(*name))
+            {
+                let fault = case.fault(at, format!("the theorem's constant `{name}` is left out"));
+                return Err(Box::new(fault.expected(format!("the key `{name}`"))));
+            }
             for (name, text) in constants {
                 given.push((name.clone(), constant(case, scope, text)?));
             }

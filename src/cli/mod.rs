@@ -23,6 +23,7 @@ use crate::case::Case;
 use crate::claim::Claim;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::engine::Failure;
+use crate::engine::constants::complete;
 use crate::error::Error;
 use crate::expr::Scope;
 use output::Printer;
@@ -125,7 +126,7 @@ fn folder(path: &Path) -> Result<(), Error> {
     })
 }
 
-/// Loads a case, with the constants of the command line.
+/// Loads a case, with the constants of the command line and those that its theorem needs and it leaves out.
 fn load_case(path: &Path, access: &Access) -> Result<Case, Error> {
     let mut case = Case::load(path, access.allow_outside)?;
     for (name, value) in &access.set {
@@ -136,7 +137,7 @@ fn load_case(path: &Path, access: &Access) -> Result<Case, Error> {
             return Err(Diagnostic { help, ..fault }.into());
         }
     }
-    Ok(case)
+    Ok(complete(&case)?.unwrap_or(case))
 }
 
 /// Loads a case and builds its claim.

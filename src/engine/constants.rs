@@ -16,7 +16,7 @@ use super::Options;
 use super::enclose::root_box;
 use super::points::{Draw, Point, Points};
 use super::prove::{convexity, prove};
-use crate::case::{Case, ClaimKind, ClaimSpec, Text};
+use crate::case::{Case, ClaimKind, ClaimSpec, GuaranteeSpec, Text};
 use crate::claim::Claim;
 use crate::error::Result;
 use crate::eval::float::FloatArithmetic;
@@ -24,6 +24,7 @@ use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
+use crate::theorem::Theorem;
 use crate::tighten::bisection::written;
 
 /// Boxes that the prover may spend on one value.
@@ -107,6 +108,7 @@ pub fn derived(case: &Case, wanted: Wanted, value: &str) -> Option<Case> {
         .map(|(name, text)| (name.to_owned(), text))
         .collect();
     let mut derived = case.clone();
+    (derived.descent, derived.guarantee) = (None, None);
     derived.claim = ClaimSpec {
         kind,
         fields,
@@ -165,6 +167,51 @@ pub fn propose(case: &Case, wanted: Wanted) -> Result<Option<Proposal>> {
         }
     }
     Ok(None)
+}
+
+/// The case with the constants that its theorem needs and it leaves out; `None` where it leaves out none.
+///
+/// # Errors
+/// A diagnostic where no constant is found, and those of [`Claim::new`].
+pub fn complete(case: &Case) -> Result<Option<Case>> {
+    let Some(GuaranteeSpec::Theorem {
+        theorem,
+        constants,
+        at,
+    }) = &case.guarantee
+    else {
+        return Ok(None);
+    };
+    let batches = (case.descent.as_ref()).is_some_and(|descent| descent.batches.is_some());
+    let mut found = constants.clone();
+    for name in theorem.constants(batches) {
+        let wanted = match (name, theorem) {
+            _ if constants.contains_key(name) || batches => continue,
+            ("G", _) => Wanted::Lipschitz,
+            ("f_inf", _) => Wanted::Least,
+            (_, Theorem::ProxySmooth) => Wanted::ProxySmooth,
+            _ => Wanted::Smooth,
+        };
+        let Some(Proposal { value, .. }) = propose(case, wanted)? else {
+            let message = format!("no constant `{name}` was found that is proved over the region");
+            return Err(case
+                .fault(at, message)
+                .expected(format!("the key `{name}`"))
+                .into());
+        };
+        let at = at.clone();
+        found.insert(name.to_owned(), Text { value, at });
+    }
+    if found.len() == constants.len() {
+        return Ok(None);
+    }
+    let mut complete = case.clone();
+    complete.guarantee = Some(GuaranteeSpec::Theorem {
+        theorem: *theorem,
+        constants: found,
+        at: at.clone(),
+    });
+    Ok(Some(complete))
 }
 
 /// Whether the prover settles the claim of a case within the budget for one value.

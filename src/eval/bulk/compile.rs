@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::plan::{Places, Value};
+use super::plan::{Places, Root, Value};
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::{Evaluator, for_each_index, offset, row_major, strides};
 use crate::graph::op::{Along, Binary, Input, Op, Reduction, Unary};
@@ -58,10 +58,7 @@ impl Program {
     ///
     /// # Errors
     /// When a root needs a gradient from outside.
-    pub(super) fn new(
-        graph: &Graph,
-        roots: &[NodeId],
-    ) -> Result<(Program, Vec<(Value<Item>, usize)>), String> {
+    pub(super) fn new(graph: &Graph, roots: &[NodeId]) -> Result<(Program, Vec<Root<Item>>), String> {
         let mut program = Program {
             works: Vec::new(),
             sizes: Vec::new(),

@@ -32,6 +32,9 @@ pub(super) enum Places {
     List(Arc<[usize]>),
 }
 
+/// A result and its number of entries.
+pub(super) type Root<B> = (Value<B>, usize);
+
 /// A buffer, by number.
 pub(super) type Slot = usize;
 
@@ -136,8 +139,7 @@ pub(super) struct Plan {
     pub(super) slots: Vec<usize>,
     /// the inputs that are read: which, their dimension and buffer
     pub(super) inputs: Vec<(Input, usize, Slot)>,
-    /// the roots and their numbers of entries
-    pub(super) roots: Vec<(Value<Slot>, usize)>,
+    pub(super) roots: Vec<Root<Slot>>,
 }
 
 impl Places {

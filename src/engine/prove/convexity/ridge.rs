@@ -201,10 +201,10 @@ impl<A: RigorousArithmetic + Clone> Second<A> {
 
     fn examine(&mut self, ranges: Vec<[f64; 2]>) {
         for range in &ranges {
-            self.reached = self.reached.min(self.bounds.central(&vec![*range]));
+            self.reached = self.reached.min(self.bounds.central(&[*range]));
         }
         for range in ranges {
-            let (bound, ..) = self.bounds.best(&vec![range], self.reached);
+            let (bound, ..) = self.bounds.best(&[range], self.reached);
             self.pieces.push((bound, range));
         }
     }
