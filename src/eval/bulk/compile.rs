@@ -258,26 +258,25 @@ impl Program {
 /// with a directional derivative along `w - v` is such a product. The difference of the two is off by a rounding of
 /// its terms, as `f(w) - f(v)` beside it is.
 fn differences(graph: &Graph, roots: &[NodeId]) -> HashMap<NodeId, [NodeId; 2]> {
-    let unshaped = |mut id: NodeId| {
-        while graph.node(id).op == Op::Reshape {
+    // behind the moves of entries: the moves, outermost first, and what is moved
+    let moved = |mut id: NodeId| {
+        let mut moves = Vec::new();
+        while matches!(graph.node(id).op, Op::Reshape | Op::Slice { .. }) {
+            moves.push((&graph.node(id).op, graph.shape(id)));
             id = graph.node(id).args[0];
         }
-        id
+        (moves, id)
     };
     let needed = graph.reachable(roots);
-    // by factor, shape of the other factor, and its entries
     let mut products = HashMap::new();
     for id in graph.ids().filter(|id| needed[id.index()]) {
         let node = graph.node(id);
         if node.op == Op::MatMul && !graph.is_variable(node.args[0]) {
-            products.insert(
-                (node.args[0], graph.shape(node.args[1]), unshaped(node.args[1])),
-                id,
-            );
+            products.insert((node.args[0], moved(node.args[1])), id);
         }
     }
     let mut found = HashMap::new();
-    for ((left, shape, right), id) in &products {
+    for ((left, (moves, right)), id) in &products {
         let node = graph.node(*right);
         if node.op == Op::Binary(Binary::Sub)
             && node
@@ -285,7 +284,10 @@ fn differences(graph: &Graph, roots: &[NodeId]) -> HashMap<NodeId, [NodeId; 2]> 
                 .iter()
                 .all(|arg| graph.shape(*arg) == graph.shape(*right))
         {
-            let side = |number: usize| products.get(&(*left, *shape, unshaped(node.args[number])));
+            let side = |number: usize| {
+                let (further, base) = moved(node.args[number]);
+                products.get(&(*left, ([moves.as_slice(), &further].concat(), base)))
+            };
             if let (Some(first), Some(second)) = (side(0), side(1)) {
                 found.insert(*id, [*first, *second]);
             }

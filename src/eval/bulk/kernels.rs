@@ -421,17 +421,39 @@ impl Grid {
         Grid { outer, length, inner }
     }
 
-    /// Calls with the number and the first entry of each line.
+    /// Where each line starts, in order.
     #[inline(always)]
-    fn for_each_line(self, mut visit: impl FnMut(usize, usize)) {
-        for outer in 0..self.outer {
-            for inner in 0..self.inner {
-                visit(
-                    outer * self.inner + inner,
-                    outer * self.length * self.inner + inner,
-                );
-            }
+    fn lines(self) -> Starts {
+        Starts {
+            grid: self,
+            outer: 0,
+            inner: 0,
         }
+    }
+}
+
+/// The first entries of lines. A loop over them, and no closure called for each, since a closure would not be compiled
+/// for the instruction set.
+struct Starts {
+    grid: Grid,
+    outer: usize,
+    inner: usize,
+}
+
+impl Iterator for Starts {
+    type Item = usize;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<usize> {
+        let Grid { outer, length, inner } = self.grid;
+        if self.inner == inner {
+            (self.outer, self.inner) = (self.outer + 1, 0);
+        }
+        if self.outer >= outer || inner == 0 {
+            return None;
+        }
+        self.inner += 1;
+        Some(self.outer * length * inner + self.inner - 1)
     }
 }
 
@@ -480,29 +502,37 @@ fn reduce(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut 
     let more = lines.shape[1] == Extent::Strip && rows.first > 0;
     let lines = Grid::new(lines, rows);
     match op {
-        Reduction::Sum => lines.for_each_line(|number, first| {
-            let mut sum = if more { out[number] } else { [-0.0; LANES] };
-            for position in 0..lines.length {
-                add(&mut sum, &x[first + position * lines.inner]);
+        Reduction::Sum => {
+            for (first, out) in lines.lines().zip(out) {
+                let mut sum = if more { *out } else { [-0.0; LANES] };
+                for position in 0..lines.length {
+                    add(&mut sum, &x[first + position * lines.inner]);
+                }
+                *out = sum;
             }
-            out[number] = sum;
-        }),
-        Reduction::Max => lines.for_each_line(|number, first| out[number] = largest(x, first, lines)),
-        Reduction::LogSumExp => lines.for_each_line(|number, first| {
-            let largest = largest(x, first, lines);
-            let mut sum = [-0.0; LANES];
-            for position in 0..lines.length {
-                add(&mut sum, &exp_below(&x[first + position * lines.inner], &largest));
+        }
+        Reduction::Max => {
+            for (first, out) in lines.lines().zip(out) {
+                *out = largest(x, first, lines);
             }
-            for lane in 0..LANES {
-                let value = largest[lane] + e::log(sum[lane]);
-                out[number][lane] = if largest[lane].is_infinite() {
-                    largest[lane]
-                } else {
-                    value
-                };
+        }
+        Reduction::LogSumExp => {
+            for (first, out) in lines.lines().zip(out) {
+                let largest = largest(x, first, lines);
+                let mut sum = [-0.0; LANES];
+                for position in 0..lines.length {
+                    add(&mut sum, &exp_below(&x[first + position * lines.inner], &largest));
+                }
+                for lane in 0..LANES {
+                    let value = largest[lane] + e::log(sum[lane]);
+                    out[lane] = if largest[lane].is_infinite() {
+                        largest[lane]
+                    } else {
+                        value
+                    };
+                }
             }
-        }),
+        }
     }
 }
 
@@ -510,26 +540,28 @@ fn reduce(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut 
 fn along(op: Along, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
     let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
     let lines = Grid::new(lines, rows);
-    lines.for_each_line(|_, first| {
+    for first in lines.lines() {
         let largest = largest(x, first, lines);
-        let places = (0..lines.length).map(|position| first + position * lines.inner);
         match op {
             Along::Softmax => {
                 let mut total = [0.0; LANES];
-                for place in places.clone() {
+                for position in 0..lines.length {
+                    let place = first + position * lines.inner;
                     let weight = exp_below(&x[place], &largest);
                     add(&mut total, &weight);
                     out[place] = weight;
                 }
-                for place in places {
+                for position in 0..lines.length {
+                    let out = &mut out[first + position * lines.inner];
                     for lane in 0..LANES {
-                        out[place][lane] /= total[lane];
+                        out[lane] /= total[lane];
                     }
                 }
             }
             Along::ArgMax => {
                 let mut open = [true; LANES];
-                for place in places {
+                for position in 0..lines.length {
+                    let place = first + position * lines.inner;
                     for lane in 0..LANES {
                         let here = open[lane] && x[place][lane] == largest[lane];
                         open[lane] &= !here;
@@ -538,7 +570,7 @@ fn along(op: Along, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane
                 }
             }
         }
-    });
+    }
 }
 
 #[inline(always)]
