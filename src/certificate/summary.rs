@@ -174,7 +174,11 @@ pub fn method(certificate: &Certificate) -> String {
     let evidence = &certificate.evidence;
     let samples = evidence.sampling.uniform.count;
     if let Some(found) = &evidence.population {
-        return format!("{}, {} points", counted(found.draws, "draw", "draws"), found.points);
+        return format!(
+            "{}, {} points",
+            counted(found.draws, "draw", "draws"),
+            found.points
+        );
     }
     match (certificate.verdict, &evidence.proof, &evidence.search) {
         (Verdict::Proved, Some(proof), _) if proof.rule == CONVEXITY => proof.rule.clone(),
