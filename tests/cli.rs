@@ -106,6 +106,12 @@ fn expectations_are_supported_or_undecided() {
             "{words}"
         );
         assert!(words.contains("50 draws of 32 examples"), "{words}");
+        let certificate = json(&std::fs::read(project.folder.path().join("c.json")).unwrap());
+        let reason = certificate["reason"].as_str().unwrap();
+        assert!(
+            reason.contains("where the means of the draws are approximately normal"),
+            "{reason}"
+        );
         let verified = project.run(&["verify", "c.json", "--case", "case.json"]);
         assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
     }
