@@ -14,6 +14,9 @@ use crate::graph::{Graph, NodeId, size};
 /// A tensor to be computed, by number.
 pub(super) type Item = usize;
 
+/// Where a root is found, and its number of entries.
+pub(super) type Root = (Value<Item>, usize);
+
 /// How a tensor is computed from others.
 pub(super) enum Work {
     Input(Input),
@@ -58,10 +61,7 @@ impl Program {
     ///
     /// # Errors
     /// When a root needs a gradient from outside.
-    pub(super) fn new(
-        graph: &Graph,
-        roots: &[NodeId],
-    ) -> Result<(Program, Vec<(Value<Item>, usize)>), String> {
+    pub(super) fn new(graph: &Graph, roots: &[NodeId]) -> Result<(Program, Vec<Root>), String> {
         let mut program = Program {
             works: Vec::new(),
             sizes: Vec::new(),

@@ -1,7 +1,7 @@
 //! From scheduled tensors to instructions over buffers that are reused.
 
 use super::buffer::LANES;
-use super::compile::{Item, Program, Work};
+use super::compile::{Item, Program, Root, Work};
 use super::plan::{
     At, ChainStep, Extent, Instruction, Lines, Matrix, Places, Plan, Port, Product, Slot, Strips, TILE, Value,
 };
@@ -15,7 +15,7 @@ const LEAST_STRIP: usize = 8;
 const LONG_STRIP: usize = 32;
 
 /// Compiles a program, whose results are the roots.
-pub(super) fn plan(program: &Program, roots: &[(Value<Item>, usize)]) -> Plan {
+pub(super) fn plan(program: &Program, roots: &[Root]) -> Plan {
     let schedule = Schedule::new(program);
     let mut group_of = vec![0; program.works.len()];
     // the last group of the stage of each item
