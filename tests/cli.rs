@@ -106,6 +106,12 @@ fn expectations_are_supported_or_undecided() {
             "{words}"
         );
         assert!(words.contains("50 draws of 32 examples"), "{words}");
+        let certificate = json(&std::fs::read(project.folder.path().join("c.json")).unwrap());
+        let reason = certificate["reason"].as_str().unwrap();
+        assert!(
+            reason.contains("where the means of the draws are approximately normal"),
+            "{reason}"
+        );
         let verified = project.run(&["verify", "c.json", "--case", "case.json"]);
         assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
     }
@@ -805,5 +811,26 @@ fn certificates_of_a_folder_replace_no_case_and_no_other() {
         let shown = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {shown}");
         assert!(shown.contains(words) && !shown.contains("seconds"), "{shown}");
+    }
+}
+
+/// A file of the output folder that is a link to a case is not written through.
+#[cfg(unix)]
+#[test]
+fn certificates_are_not_written_through_links_to_cases() {
+    use std::os::unix::fs::symlink;
+    let project = folder();
+    let at = |path: &str| project.folder.path().join(path);
+    let before = std::fs::read(at("cases/proved.json")).unwrap();
+    for (folder, file) in [("first", "proved.json"), ("second", "summary.json")] {
+        std::fs::create_dir(at(folder)).unwrap();
+        let link = format!("{folder}/{file}");
+        symlink("../cases/proved.json", at(&link)).unwrap();
+        let output = project.run(&["certify", "cases", "-o", folder]);
+        let shown = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{shown}");
+        let words = format!("{link} is a link to a case, which would be replaced");
+        assert!(shown.contains(&words), "{shown}");
+        assert_eq!(std::fs::read(at("cases/proved.json")).unwrap(), before);
     }
 }

@@ -18,7 +18,7 @@ fn load(dimension: usize, f: &str, claim: &str, range: &str) -> (Case, Claim) {
     let text = format!(
         r#"{{"name": "a", "parameters": {{"x": [{dimension}]}},
             "data": {{"A": [[1, 2], [-1, 1], [0.5, -2]], "B": [[1, -1, 0], [0.5, 0, 2]]}},
-            "define": {{"f": "{f}", "k": "sum(exp(x))"}},
+            "define": {{"f": "{f}", "k": "sum(exp(x))", "r": "sum(abs(x))"}},
             "claim": {claim}, "region": {{"w": {{"box": {range}}}, "v": {{"box": {range}}}}},
             "check": {{"samples": 50, "starts": 2, "tolerance": "1e-12"}}}}"#
     );
@@ -296,6 +296,19 @@ fn kinks_are_refused() {
     }
     // on one side of the kink it is smooth
     assert!(proof(&load(1, "sum(x*abs(x))", &smooth("2.1"), "[1, 2]")).is_some());
+}
+
+/// `f - r = |x|^2` is smooth and convex, but the claim takes a gradient of `f` and one of `r`: with 1 for the former's
+/// kink at `w = 0` and -1 for the latter's, the slack at `v = 1/2` is `1/4 - 2/2 < 0`.
+#[test]
+fn kinks_do_not_cancel_between_functions() {
+    let text = inequality("f(v) - r(v) - f(w) + r(w) >= dot(grad(f)(w) - grad(r)(w), v - w)");
+    let f = "sum(abs(x)) + sum(x^2)";
+    let (_, claim) = load(1, f, &text, "[-1, 1]");
+    assert!(claim.convexity.is_some());
+    assert!(convexity::prove(&claim, &options(&claim)).is_none());
+    // beside the kink
+    assert!(proof(&load(1, f, &text, "[1, 2]")).is_some());
 }
 
 /// `f = x y` on the line `y = 0` is 0, and its gradient there is not.

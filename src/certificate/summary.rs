@@ -208,12 +208,21 @@ pub fn bound(certificate: &Certificate) -> String {
     }
     match (certificate.verdict, &evidence.proof, &evidence.witness) {
         (Verdict::Proved, Some(proof), _) if proof.rule == CONVEXITY => "slack >= 0".to_owned(),
-        (Verdict::Proved, ..) => format!("slack >= -{}", certificate.statement.tolerance),
+        (Verdict::Proved, ..) => format!("slack >= {}", minus(&certificate.statement.tolerance)),
         (Verdict::Refuted, _, Some(witness)) => format!("slack <= {}", rounded_up(witness.slack[1])),
         _ => {
             let share = &evidence.sampling.uniform.violating_share;
             format!("share <= {} ({})", rounded_up(share.at_most), share.confidence)
         }
+    }
+}
+
+/// Minus a text, in parentheses where it may be a sum.
+fn minus(text: &str) -> String {
+    if text.parse::<f64>().is_ok() {
+        format!("-{text}")
+    } else {
+        format!("-({text})")
     }
 }
 
@@ -243,7 +252,13 @@ fn rounded_up(x: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::rounded_up;
+    use super::{minus, rounded_up};
+
+    #[test]
+    fn the_whole_tolerance_is_subtracted() {
+        assert_eq!(minus("1e-9"), "-1e-9");
+        assert_eq!(minus("1 - 0.9"), "-(1 - 0.9)");
+    }
 
     #[test]
     fn three_digits_say_no_more_than_all() {

@@ -19,9 +19,9 @@ use super::{place, written};
 pub struct Convexity {
     /// scalar functions of [`Input::W`] that must all be convex
     pub functions: Vec<NodeId>,
-    /// whether each must besides be continuously differentiable, on a box with an interior: the claim is one
-    /// about several functions at once, whose elements at kinks need not be the same
-    pub smooth: bool,
+    /// functions that must besides be continuously differentiable, on a box with an interior: the claim takes several
+    /// gradients at once, whose elements at kinks need not be the same
+    pub smooth: Vec<NodeId>,
     /// `k` where the slack is at least `-k rho |w - v|^2` if no Hessian lies further below 0 than
     /// `rho <= 1`: the claim's tolerance may be spent on that
     pub loss: Option<RBig>,
@@ -72,7 +72,7 @@ pub(super) fn convexity(
     };
     let plain = |function| Convexity {
         functions: vec![function],
-        smooth: false,
+        smooth: Vec::new(),
         loss: None,
         nonnegative: Vec::new(),
         surplus: None,
@@ -103,7 +103,7 @@ pub(super) fn convexity(
             let least = graph.neg(bound);
             Some(Convexity {
                 functions: between(graph, f, Some(least), Some(bound), scope.dimension),
-                smooth: true,
+                smooth: vec![f],
                 ..plain(f)
             })
         }

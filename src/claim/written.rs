@@ -185,7 +185,8 @@ impl Slack {
         let rate = graph.rational(RBig::from(-2) * square);
         Some(Convexity {
             functions: vec![without_square(graph, function, rate, self.dimension)],
-            smooth: true,
+            // kinks that cancel in the sum do not in the slack
+            smooth: self.requests.iter().map(|request| request.function).collect(),
             loss: Some(RBig::ONE / RBig::from(2)),
             nonnegative: Vec::new(),
             surplus: None,
@@ -224,7 +225,7 @@ impl Slack {
         let (least, most) = (constant(least), constant(most));
         Some(Convexity {
             functions: between(graph, first.function, least, most, self.dimension),
-            smooth: true,
+            smooth: vec![first.function],
             // at `rho` beyond an end the polynomial is at least `-slope rho + c rho^2`
             loss: Some(slope - c),
             nonnegative: Vec::new(),

@@ -47,6 +47,8 @@ pub(super) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 pub(super) struct Outputs {
     folder: PathBuf,
     taken: HashMap<String, PathBuf>,
+    /// where the cases lie, links followed
+    cases: Vec<PathBuf>,
 }
 
 impl Outputs {
@@ -63,11 +65,23 @@ impl Outputs {
             );
             return Err(Diagnostic::new(message).into());
         }
-        printer.writable(&path.join(SUMMARY))?;
-        Ok(Outputs {
+        let outputs = Outputs {
             folder: path.to_owned(),
             taken: HashMap::new(),
-        })
+            cases: cases.iter().filter_map(|case| real(case)).collect(),
+        };
+        printer.writable(&outputs.file(SUMMARY)?)?;
+        Ok(outputs)
+    }
+
+    /// A file of the folder, unless it is a link to a case.
+    fn file(&self, name: &str) -> Result<PathBuf, Error> {
+        let file = self.folder.join(name);
+        if file.canonicalize().is_ok_and(|real| self.cases.contains(&real)) {
+            let message = format!("{} is a link to a case, which would be replaced", file.display());
+            return Err(Diagnostic::new(message).into());
+        }
+        Ok(file)
     }
 
     /// The file for the certificate of a case, which no other case has.
@@ -78,7 +92,7 @@ impl Outputs {
             Some(other) => other.display().to_string(),
             None => {
                 self.taken.insert(name.to_owned(), case.to_owned());
-                return Ok(self.folder.join(file));
+                return self.file(&file);
             }
         };
         let message = format!(

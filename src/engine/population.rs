@@ -498,10 +498,11 @@ pub fn decide(found: &Expectations, undefined: u64, options: &Options) -> (Verdi
         let [lo, hi] = found.worst.interval;
         let reason = format!(
             "in expectation over {over} the claim is violated at {violated} of {tested} unless an event of \
-             probability at most {:.3e} occurred: at the worst the expected slack lies in [{lo:e}, {hi:e}], by {}. \
-             Sampling alone refutes nothing",
+             probability at most {:.3e} occurred: at the worst the expected slack lies in [{lo:e}, {hi:e}], by {}, \
+             where {}. Sampling alone refutes nothing",
             1.0 - found.confidence,
-            found.method
+            found.method,
+            found.assumption
         );
         return (Verdict::Undecided, reason);
     }
@@ -514,9 +515,9 @@ pub fn decide(found: &Expectations, undefined: u64, options: &Options) -> (Verdi
     }
     let reason = format!(
         "in expectation over {over} no violation showed at {tested}: with confidence {} the expected slack \
-         is at least {:e} at all of them, and at least minus the tolerance of {:e} at {}, by {}. Nothing is proved: the \
-         prover does not treat expectations",
-        found.confidence, found.at_least, options.tolerance, found.resolved, found.method
+         is at least {:e} at all of them, and at least minus the tolerance of {:e} at {}, by {}, where {}. Nothing is \
+         proved: the prover does not treat expectations",
+        found.confidence, found.at_least, options.tolerance, found.resolved, found.method, found.assumption
     );
     (Verdict::Supported, reason)
 }

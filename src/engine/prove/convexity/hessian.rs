@@ -30,7 +30,7 @@ pub struct Hessian<A: RigorousArithmetic>(Vec<Single<A>>);
 /// Encloses the Hessian of one function.
 #[derive(Clone)]
 struct Single<A: RigorousArithmetic> {
-    /// function and gradient, which must be defined and without jumps
+    /// function and gradients, which must be defined and without jumps
     smooth: Evaluator<A>,
     /// the second derivative along [`FIRST`] and [`SECOND`]
     form: Evaluator<A>,
@@ -53,7 +53,7 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
         if claim.dimension > MAX_DIMENSION || claim.graph.entries() > MAX_TOTAL_ENTRIES / 4 {
             return None;
         }
-        let single = |&function| Single::new(claim, function, &question.allowance, arithmetic.clone());
+        let single = |&function| Single::new(claim, function, question, arithmetic.clone());
         Some(Hessian(question.functions.iter().map(single).collect()))
     }
 
@@ -76,17 +76,18 @@ impl<A: RigorousArithmetic + Clone> Hessian<A> {
 }
 
 impl<A: RigorousArithmetic + Clone> Single<A> {
-    fn new(claim: &Claim, function: NodeId, allowance: &RBig, mut arithmetic: A) -> Self {
+    fn new(claim: &Claim, function: NodeId, question: &Question, mut arithmetic: A) -> Self {
         let dimension = claim.dimension;
         let mut graph = claim.graph.clone();
-        let gradient = graph.gradient(function, Input::W, dimension);
+        let mut smooth = question.gradients(&mut graph, function, dimension);
+        smooth.push(function);
         let (first, second) = (graph.input(FIRST, dimension), graph.input(SECOND, dimension));
         let once = graph.jvp(function, Input::W, first);
         let form = graph.jvp(once, Input::W, second);
         Single {
-            allowance: arithmetic.rational(allowance),
-            rough_allowance: allowance.to_f64().value(),
-            smooth: Evaluator::new(&graph, &[function, gradient], arithmetic.clone()),
+            allowance: arithmetic.rational(&question.allowance),
+            rough_allowance: question.allowance.to_f64().value(),
+            smooth: Evaluator::new(&graph, &smooth, arithmetic.clone()),
             form: Evaluator::new(&graph, &[form], arithmetic),
             rough: Evaluator::new(&graph, &[form], FloatArithmetic),
             dimension,

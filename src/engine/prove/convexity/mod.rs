@@ -21,8 +21,8 @@ use crate::engine::enclose::{bounded_hull, common_box, defined_hull, values};
 use crate::eval::RigorousArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
-use crate::graph::NodeId;
 use crate::graph::op::{Binary, Exponent, Input, Unary};
+use crate::graph::{Graph, NodeId};
 use hessian::Hessian;
 use walk::CurvatureArithmetic;
 
@@ -38,8 +38,8 @@ const MAX_OPERATIONS: u64 = MAX_WORK / 5;
 pub struct Question {
     /// scalar functions of [`Input::W`]
     pub functions: Vec<NodeId>,
-    /// whether they must be continuously differentiable as well
-    pub smooth: bool,
+    /// functions that must be continuously differentiable as well
+    pub smooth: Vec<NodeId>,
     /// box that holds every `w` and every `v` of the region
     pub ranges: Vec<Interval>,
     /// `rho >= 0` such that the claim holds as well where the functions have Hessians of at least `-rho` times
@@ -47,12 +47,23 @@ pub struct Question {
     pub allowance: RBig,
 }
 
+impl Question {
+    /// Gradients that must be defined and without jumps where a function is to be smooth: its own, and those of the
+    /// functions that must be so besides.
+    fn gradients(&self, graph: &mut Graph, function: NodeId, dimension: usize) -> Vec<NodeId> {
+        let functions = std::iter::once(&function).chain(&self.smooth);
+        functions
+            .map(|&function| graph.gradient(function, Input::W, dimension))
+            .collect()
+    }
+}
+
 /// What has to be convex where, if that proves the claim and all else that the proof needs holds: the
 /// claim is defined all over the region, and the side conditions of [`crate::claim::convexity`] are met.
 pub fn question<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A) -> Option<Question> {
     let convexity = claim.convexity.as_ref()?;
     let ranges = common_box(claim, arithmetic.clone())?;
-    if convexity.smooth && ranges.iter().any(|range| range.lo >= range.hi) {
+    if !convexity.smooth.is_empty() && ranges.iter().any(|range| range.lo >= range.hi) {
         return None;
     }
     defined_hull(claim, arithmetic.clone())?;
@@ -92,7 +103,7 @@ pub fn question<A: RigorousArithmetic + Clone>(claim: &Claim, mut arithmetic: A)
     };
     Some(Question {
         functions: convexity.functions.clone(),
-        smooth: convexity.smooth,
+        smooth: convexity.smooth.clone(),
         ranges,
         allowance,
     })
@@ -144,8 +155,8 @@ fn squared_distance<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: &m
     Some(arithmetic.sum(squares.iter()))
 }
 
-/// Whether the rules of composition show the function to be convex on the box, and its gradient, where the
-/// question asks for that, has no jump.
+/// Whether the rules of composition show the function to be convex on the box, and the gradients that the
+/// question asks for have no jump.
 fn composed<A: RigorousArithmetic + Clone>(
     claim: &Claim,
     question: &Question,
@@ -166,13 +177,13 @@ fn composed<A: RigorousArithmetic + Clone>(
     if !(flags.defined && flags.continuous && evaluator.root(0)[0].curvature().convex()) {
         return false;
     }
-    if !question.smooth {
+    if question.smooth.is_empty() {
         return true;
     }
     let mut graph = claim.graph.clone();
-    let gradient = graph.gradient(function, Input::W, claim.dimension);
-    let mut gradient = Evaluator::new(&graph, &[gradient], arithmetic);
-    let flags = gradient.run(&[(Input::W, &ranges)]);
+    let gradients = question.gradients(&mut graph, function, claim.dimension);
+    let mut gradients = Evaluator::new(&graph, &gradients, arithmetic);
+    let flags = gradients.run(&[(Input::W, &ranges)]);
     flags.defined && flags.continuous
 }
 

@@ -45,9 +45,10 @@ fn is_convex<A: RigorousArithmetic + Clone>(
 ) -> Option<()> {
     let dimension = claim.dimension;
     let mut graph = claim.graph.clone();
-    let gradient = graph.gradient(function, Input::W, dimension);
+    let mut roots = question.gradients(&mut graph, function, dimension);
+    roots.push(function);
     let point = values(&question.ranges, &mut arithmetic);
-    let flags = Evaluator::new(&graph, &[function, gradient], arithmetic.clone()).run(&[(Input::W, &point)]);
+    let flags = Evaluator::new(&graph, &roots, arithmetic.clone()).run(&[(Input::W, &point)]);
     if !(flags.defined && flags.continuous) {
         return None;
     }
