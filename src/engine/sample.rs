@@ -196,10 +196,24 @@ pub fn sample(
             let (slacks, draws) = run(points, &bulk, draw, numbers, batch, progress)?;
             tally.draws += draws;
             tally.add(from, &slacks, tolerance);
-            candidates.extend((from..).zip(&slacks).map(|(index, &slack)| (index, draw, slack)));
-            candidates.retain(|candidate| !candidate.2.is_nan());
-            candidates.sort_by(|a, b| a.2.total_cmp(&b.2));
-            candidates.truncate(worst);
+            // the worst so far; of equal ones the first
+            let full = candidates.len() == worst;
+            let limit = candidates
+                .last()
+                .filter(|_| full)
+                .map_or(f64::INFINITY, |last| last.2);
+            let lower = (from..)
+                .zip(&slacks)
+                .filter(|(_, slack)| !slack.is_nan() && (!full || **slack < limit));
+            candidates.extend(lower.map(|(index, &slack)| (index, draw, slack)));
+            let order = |a: &(u64, Draw, f64), b: &(u64, Draw, f64)| {
+                a.2.total_cmp(&b.2).then((a.1 as u8, a.0).cmp(&(b.1 as u8, b.0)))
+            };
+            if candidates.len() > worst {
+                candidates.select_nth_unstable_by(worst, order);
+                candidates.truncate(worst);
+            }
+            candidates.sort_unstable_by(order);
         }
         Ok(tally)
     };

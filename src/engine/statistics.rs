@@ -1,5 +1,6 @@
 //! Statistics of sampled slacks.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, StudentsT};
 
@@ -63,7 +64,7 @@ pub struct Histogram {
 /// Order statistics of the finite slacks; sorts the sample.
 pub fn quantiles(sample: &mut [f64]) -> Vec<Quantile> {
     const SHARES: [f64; 9] = [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
-    sample.sort_by(f64::total_cmp);
+    sample.par_sort_unstable_by(f64::total_cmp);
     if sample.is_empty() {
         return Vec::new();
     }
