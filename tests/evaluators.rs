@@ -836,3 +836,42 @@ fn bulk_evaluation_of_networks_is_that_of_the_reference() {
         }
     }
 }
+
+/// Products whose right factor takes several panels, with all shapes of tiles at their edges.
+#[test]
+fn bulk_evaluation_of_wide_products_is_that_of_the_reference() {
+    for (seed, (rows, inner, columns)) in [(20, 100, 9), (3, 64, 33), (17, 7, 80), (5, 600, 6), (1, 130, 5)]
+        .into_iter()
+        .enumerate()
+    {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed as u64);
+        let mut numbers =
+            |count: usize| -> Vec<f64> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+        let mut graph = Graph::new();
+        let data = graph.data(numbers(rows * inner).into(), &[rows, inner]);
+        let w = graph.input(Input::W, inner * columns);
+        let matrix = graph.reshape(w, &[inner, columns]);
+        let product = graph.matmul(data, matrix);
+        let turned = graph.transpose(product);
+        let square = graph.matmul(turned, product);
+        let roots = [product, square];
+        let points = numbers(9 * inner * columns);
+        for level in Level::available() {
+            let mut bulk = Bulk::new(&graph, &roots).expect("a plan").on(level);
+            let results = bulk.run(&points, &[], 9).expect("a run");
+            let mut reference = Evaluator::new(&graph, &roots, FloatArithmetic);
+            for (point, w) in points.chunks(inner * columns).enumerate() {
+                reference.run(&[(Input::W, w)]);
+                for (number, values) in results.iter().enumerate() {
+                    let expected = reference.root(number);
+                    for (value, expected) in values[point * expected.len()..].iter().zip(expected) {
+                        assert!(
+                            (value - expected).abs() <= 1e-11,
+                            "{rows} {inner} {columns}: {value} {expected}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}

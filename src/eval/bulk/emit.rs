@@ -4,7 +4,7 @@ use super::buffer::LANES;
 use super::compile::{Item, Program, Work};
 use super::plan::{
     At, ChainStep, Extent, Instruction, Lines, Matrix, Places, Plan, Port, Product, Root, Slot, Strips, TILE,
-    Value,
+    Value, WIDEST, panel_width,
 };
 use super::schedule::{Role, Schedule};
 
@@ -52,8 +52,24 @@ pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
         slots: Slots::default(),
         slot_of: vec![0; program.works.len()],
     };
+    // the widest panel of a factor that varies from point to point and does not fit one
+    let panel = (program.works.iter())
+        .filter_map(|work| match work {
+            Work::Product {
+                sides,
+                inner,
+                columns,
+                ..
+            } if sides[1].base().is_some() => {
+                let width = panel_width(*inner).next_multiple_of(WIDEST);
+                (*columns > panel_width(*inner)).then_some(inner * width)
+            }
+            _ => None,
+        })
+        .max();
     let mut plan = Plan {
         strips: Vec::new(),
+        panel: emitter.slots.fresh(panel.unwrap_or(0)),
         slots: Vec::new(),
         inputs: Vec::new(),
         roots: Vec::new(),

@@ -8,7 +8,7 @@ use super::buffer::{Buffer, LANES, Lane};
 use super::elementary as e;
 use super::level::Kernel;
 use super::plan::{
-    At, ChainStep, Extent, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Value,
+    At, ChainStep, Extent, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Value, panel_width,
 };
 use super::vector::Vector;
 use crate::eval::float::integer_power;
@@ -62,7 +62,7 @@ fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slot
                 count: strips.strip.min(strips.rows - first),
             };
             for instruction in &strips.body {
-                run::<V, ROWS, COLUMNS>(instruction, rows, slots);
+                run::<V, ROWS, COLUMNS>(instruction, rows, plan.panel, slots);
             }
         }
     }
@@ -72,6 +72,7 @@ fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slot
 fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     instruction: &Instruction,
     rows: Rows,
+    panel: Slot,
     slots: &mut [Buffer],
 ) {
     let (slot, start) = match instruction {
@@ -92,7 +93,11 @@ fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     let mut buffer = std::mem::take(&mut slots[slot]);
     let out = &mut buffer.lanes_mut()[start..];
     match instruction {
-        Instruction::Product(product, _) => multiply::<V, ROWS, COLUMNS>(product, rows, slots, out),
+        Instruction::Product(product, _) => {
+            let mut held = std::mem::take(&mut slots[panel]);
+            multiply::<V, ROWS, COLUMNS>(product, rows, slots, held.lanes_mut(), out);
+            slots[panel] = held;
+        }
         Instruction::Reduce(op, lines, _) => reduce(*op, lines, rows, slots, out),
         Instruction::Along(op, lines, _) => along(*op, lines, rows, slots, out),
         Instruction::Assemble { length, parts, .. } => {
@@ -255,9 +260,6 @@ fn binary(op: Binary, x: &[f64], y: &[f64], out: &mut [f64]) {
 // ---------------------------------------------------------------------------------------------------
 // Matrix products
 
-/// Entries of the panel of the right factor that stays in the first-level cache.
-const PANEL: usize = 512;
-
 /// An entry of a factor: one number for all points, or one for each.
 trait Entry {
     fn load<V: Vector>(&self) -> V;
@@ -282,6 +284,7 @@ fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     product: &Product,
     strip: Rows,
     slots: &[Buffer],
+    panel: &mut [Lane],
     out: &mut [Lane],
 ) {
     let size = Size {
@@ -298,20 +301,21 @@ fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
         match (&product.left, &product.right) {
             (Matrix::Numbers(a, row), Matrix::Lanes(b)) => {
                 let b = &slots[b.slot].lanes()[strip.start(*b) + right..];
-                gemm::<V, ROWS, COLUMNS, _, _>(&a[numbers(*left, *row)..], b, size, out);
+                gemm_by_panels::<V, ROWS, COLUMNS, _>(&a[numbers(*left, *row)..], b, size, panel, out);
             }
             (Matrix::Lanes(a), Matrix::Numbers(b, row)) => {
                 let a = &slots[a.slot].lanes()[strip.start(*a) + left..];
-                gemm::<V, ROWS, COLUMNS, _, _>(a, &b[numbers(*right, *row)..], size, out);
+                let b = &b[numbers(*right, *row)..];
+                gemm::<V, ROWS, COLUMNS, _, _>(a, b, [0, size.columns], size.columns, size, out);
             }
             (Matrix::Lanes(a), Matrix::Lanes(b)) => {
                 let a = &slots[a.slot].lanes()[strip.start(*a) + left..];
                 let b = &slots[b.slot].lanes()[strip.start(*b) + right..];
-                gemm::<V, ROWS, COLUMNS, _, _>(a, b, size, out);
+                gemm_by_panels::<V, ROWS, COLUMNS, _>(a, b, size, panel, out);
             }
             (Matrix::Numbers(a, first), Matrix::Numbers(b, second)) => {
                 let (a, b) = (&a[numbers(*left, *first)..], &b[numbers(*right, *second)..]);
-                gemm::<V, ROWS, COLUMNS, _, _>(a, b, size, out);
+                gemm::<V, ROWS, COLUMNS, _, _>(a, b, [0, size.columns], size.columns, size, out);
             }
         }
     }
@@ -329,44 +333,66 @@ struct Size {
     more: bool,
 }
 
-/// One matrix product: a panel of columns after the other, tile by tile.
+/// One matrix product, a panel of columns of the right factor after the other. Where there are several, each is copied to one place
+/// first: its rows would otherwise compete for the same few lines of the cache.
+#[inline(always)]
+fn gemm_by_panels<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry>(
+    a: &[A],
+    b: &[Lane],
+    size: Size,
+    panel: &mut [Lane],
+    out: &mut [Lane],
+) {
+    let Size { inner, columns, .. } = size;
+    let width = panel_width(inner).next_multiple_of(COLUMNS);
+    if columns <= width {
+        gemm::<V, ROWS, COLUMNS, A, Lane>(a, b, [0, columns], columns, size, out);
+        return;
+    }
+    for from in (0..columns).step_by(width) {
+        let to = columns.min(from + width);
+        for (k, row) in panel.chunks_mut(to - from).take(inner).enumerate() {
+            row.copy_from_slice(&b[k * columns + from..][..to - from]);
+        }
+        gemm::<V, ROWS, COLUMNS, A, Lane>(a, panel, [from, to], to - from, size, out);
+    }
+}
+
+/// The columns `from..to` of a matrix product, tile by tile. `b` holds these columns of the right factor, whose rows are `step` apart.
 #[inline(always)]
 fn gemm<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
     a: &[A],
     b: &[B],
+    [from, to]: [usize; 2],
+    step: usize,
     size: Size,
     out: &mut [Lane],
 ) {
-    let Size {
-        rows, inner, columns, ..
-    } = size;
-    let width = (PANEL / inner.max(1)).max(1).next_multiple_of(COLUMNS);
-    for from in (0..columns).step_by(width) {
-        let to = columns.min(from + width);
-        let mut row = 0;
-        while row < rows {
-            let mut column = from;
-            let tall = row + ROWS <= rows;
-            while column < to {
-                let at = [row, column];
-                match (tall, column + COLUMNS <= to) {
-                    (true, true) => tile::<V, ROWS, COLUMNS, A, B>(a, b, at, size, out),
-                    (true, false) => tile::<V, ROWS, 1, A, B>(a, b, at, size, out),
-                    (false, true) => tile::<V, 1, COLUMNS, A, B>(a, b, at, size, out),
-                    (false, false) => tile::<V, 1, 1, A, B>(a, b, at, size, out),
-                }
-                column += if column + COLUMNS <= to { COLUMNS } else { 1 };
+    let mut row = 0;
+    while row < size.rows {
+        let mut column = from;
+        let tall = row + ROWS <= size.rows;
+        while column < to {
+            let at = [row, column];
+            let b = &b[column - from..];
+            match (tall, column + COLUMNS <= to) {
+                (true, true) => tile::<V, ROWS, COLUMNS, A, B>(a, b, step, at, size, out),
+                (true, false) => tile::<V, ROWS, 1, A, B>(a, b, step, at, size, out),
+                (false, true) => tile::<V, 1, COLUMNS, A, B>(a, b, step, at, size, out),
+                (false, false) => tile::<V, 1, 1, A, B>(a, b, step, at, size, out),
             }
-            row += if tall { ROWS } else { 1 };
+            column += if column + COLUMNS <= to { COLUMNS } else { 1 };
         }
+        row += if tall { ROWS } else { 1 };
     }
 }
 
-/// A tile of the result, kept in registers: each entry is the sum over `inner`, in order.
+/// A tile of the result, kept in registers: each entry is the sum over `inner`, in order. `b` begins with the tile's columns.
 #[inline(always)]
 fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
     a: &[A],
     b: &[B],
+    step: usize,
     [row, column]: [usize; 2],
     size: Size,
     out: &mut [Lane],
@@ -382,8 +408,8 @@ fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
             }
         }
     }
-    // `inner` rows of the right factor; the last one may end with the slice
-    for (k, right) in (0..inner).zip(b[column.min(b.len())..].chunks(columns)) {
+    // the last row may end with the slice
+    for (k, right) in (0..inner).zip(b.chunks(step)) {
         let Some(right) = right.first_chunk::<COLUMNS>() else {
             break;
         };

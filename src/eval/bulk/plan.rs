@@ -14,6 +14,17 @@ use crate::graph::{Graph, NodeId};
 /// Entries of a tile.
 pub(super) const TILE: usize = 48;
 
+/// Entries of the panel of the right factor of a product that stays in the first-level cache.
+const PANEL: usize = 512;
+
+/// Columns of a panel with so many rows; an instruction set may round it up to a multiple of at most [`WIDEST`].
+pub(super) fn panel_width(rows: usize) -> usize {
+    (PANEL / rows.max(1)).max(1)
+}
+
+/// Columns of the widest tile.
+pub(super) const WIDEST: usize = 4;
+
 /// Where the entries of a tensor are.
 #[derive(Clone, Debug)]
 pub(super) enum Value<B> {
@@ -137,6 +148,8 @@ pub(super) struct Plan {
     pub(super) strips: Vec<Strips>,
     /// entries of each buffer
     pub(super) slots: Vec<usize>,
+    /// the buffer that holds a panel
+    pub(super) panel: Slot,
     /// the inputs that are read: which, their dimension and buffer
     pub(super) inputs: Vec<(Input, usize, Slot)>,
     pub(super) roots: Vec<Root<Slot>>,
