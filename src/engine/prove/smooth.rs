@@ -285,6 +285,12 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                 }
             }
         }
+        // the enclosures of mirrored entries differ, and the bounds below need one symmetric matrix
+        for k in 0..self.variables {
+            for l in 0..k {
+                hessian[l][k] = hessian[k][l].clone();
+            }
+        }
         let (value, slopes) = self.at(&center, mean)?;
         let offsets: Vec<A::Value> = ranges
             .iter()
