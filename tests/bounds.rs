@@ -404,3 +404,54 @@ fn a_ball_contracts_a_box_to_its_cap() {
     evaluator.run(&[(Input::W, &cell)]);
     assert!(evaluator.contract(0, Interval::new(0.0, f64::INFINITY)).is_err());
 }
+
+#[test]
+fn every_bound_of_a_composition_lies_below_the_values() {
+    // products of sums in several orders: the enclosures of mirrored second derivatives differ
+    (0..longer() * 200).into_par_iter().for_each(|seed| {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let dimension = rng.random_range(2..=3);
+        let depth = rng.random_range(2..=3);
+        let expression = random_expression(rng, dimension, depth);
+        let Some(claim) = claim(&expression, dimension) else {
+            return;
+        };
+        let piece = Piece::whole(&claim, vec![[0.0; 2]; dimension]);
+        let mut smooth = Smooth::new(&piece, IntervalArithmetic::new());
+        let mut exact = Evaluator::new(&piece.graph, &[piece.function], CheckerArithmetic::new());
+        for _ in 0..8 {
+            let ranges = random_box(rng, dimension);
+            let bound = smooth.lower(Rule::SecondOrder, &ranges, f64::INFINITY);
+            let Ok(bound) = RBig::try_from(bound) else {
+                continue;
+            };
+            for _ in 0..12 {
+                let point = random_point(rng, &ranges);
+                let at: Vec<_> = point.iter().map(|&x| exact.arithmetic().float(x)).collect();
+                exact.run(&[(Input::W, &at)]);
+                let value = exact.root(0)[0].clone();
+                assert!(
+                    !exact.arithmetic().below(&value, &bound),
+                    "seed {seed}, {expression} on {ranges:?} at {point:?}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn a_constraint_on_a_constant_leaves_its_enclosure_as_it_is() {
+    // sqrt(2)^2 is 2, which intervals do not show: the difference is enclosed on both sides of 0
+    let claim = function("sqrt(2)^2 - 2", 1);
+    assert!(!claim.graph.is_variable(claim.slack));
+    let root = [claim.slack];
+    let mut evaluator = Evaluator::new(&claim.graph, &root, IntervalArithmetic::new());
+    evaluator.run(&[(Input::W, &[Interval::new(-1.0, 1.0)])]);
+    let before = evaluator.root(0)[0];
+    assert!(before.lo < 0.0 && before.hi > 0.0, "{before:?}");
+    let inside = Interval::new(0.0, f64::INFINITY);
+    assert!(evaluator.contract(0, inside).is_ok());
+    evaluator.run(&[(Input::W, &[Interval::new(-1.0, 1.0)])]);
+    assert_eq!(evaluator.root(0)[0], before);
+    assert!(evaluator.contract(0, Interval::new(1.0, 2.0)).is_err());
+}

@@ -512,6 +512,15 @@ fn hypotheses_have_verdicts_and_the_weakest_is_the_guarantee_s() {
         ("iterates", Verdict::Proved),
     ];
     assert_eq!(verdicts(&certificate), (proved.to_vec(), Verdict::Proved));
+    // `|grad f| <= G + d` puts `(G + d)^2` in the place of `G^2`, and the claim adds `d`
+    let reason = certificate
+        .guarantee
+        .as_ref()
+        .map_or("", |guarantee| &guarantee.reason);
+    assert!(
+        reason.contains("d = 1e-9") && reason.contains("η(G + d)²/2 + d"),
+        "{reason}"
+    );
     let said = verify(&certificate, &case, &claim, &Silent).expect("accepted");
     assert!(said.contains("the guarantee is `proved`"), "{said}");
 

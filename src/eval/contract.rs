@@ -21,7 +21,16 @@ impl Evaluator<IntervalArithmetic> {
     /// # Errors
     /// [`Empty`] if no point of the box meets the constraint.
     pub fn contract(&mut self, root: usize, target: Interval) -> Result<(), Empty> {
-        for entry in &mut self.values[self.roots[root]] {
+        let position = self.roots[root];
+        if !self.steps[position].varies {
+            // its range is not computed again, and must not be narrowed
+            let mut entries = self.values[position].iter();
+            return match entries.all(|entry| entry.intersection(target).is_some()) {
+                true => Ok(()),
+                false => Err(Empty),
+            };
+        }
+        for entry in &mut self.values[position] {
             meet(entry, target)?;
         }
         for at in (0..self.variable.len()).rev() {

@@ -376,7 +376,14 @@ pub(crate) fn assembled(
             }
         });
     let reason = match weakest {
-        Verdict::Proved => "the claim and every hypothesis are proved, each up to the tolerance".to_owned(),
+        Verdict::Proved if claim.tolerance.is_zero() => {
+            "the claim and every hypothesis are proved, with tolerance 0".to_owned()
+        }
+        Verdict::Proved => format!(
+            "the claim and every hypothesis are proved, each up to the tolerance d = {}, with which {}",
+            case.check.tolerance.value.trim(),
+            theorem.with_tolerance(guarantee.moving)
+        ),
         Verdict::Supported => format!("{of} is supported, and nothing is weaker"),
         Verdict::Undecided => format!("{of} is undecided"),
         Verdict::Refuted => format!("{of} is refuted: the guarantee is unfounded"),

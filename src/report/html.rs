@@ -5,7 +5,7 @@
 
 use super::mathml;
 use super::page::{Block, Chapter, Code, Figure, Page, Table};
-use super::words::capital;
+use super::words::{capital, turns_text};
 
 /// Colours, sizes, and what changes in the dark and on paper.
 const STYLE: &str = include_str!("style.css");
@@ -22,10 +22,8 @@ pub fn escape(text: &str) -> String {
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
             '\n' | '\t' => out.push(c),
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}' => {
-                out.push('\u{fffd}');
-            }
-            c if c.is_control() => out.push('\u{fffd}'),
+            '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
+            c if c.is_control() || turns_text(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

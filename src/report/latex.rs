@@ -19,7 +19,7 @@ pub fn escape(text: &str) -> String {
             '{' | '}' | '$' | '&' | '#' | '_' | '%' => out.extend(['\\', c]),
             '`' => out.push_str(r"\textasciigrave{}"),
             '\u{202f}' => out.push_str(r"\,"),
-            c if c.is_control() => out.push(' '),
+            c if c.is_control() || words::turns_text(c) => out.push(' '),
             c => match SIGNS.iter().find(|(sign, _)| *sign == c) {
                 Some((_, command)) => out.push_str(&format!(r"\ensuremath{{{command}}}")),
                 None => out.push(c),

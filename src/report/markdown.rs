@@ -2,7 +2,7 @@
 
 use super::mathml;
 use super::page::{Block, Chapter, Code, Page, Table};
-use super::words::capital;
+use super::words::{capital, turns_text};
 
 /// Text in a paragraph or in a cell: on one line, and none of its characters means anything to markdown or HTML.
 pub fn escape(text: &str) -> String {
@@ -20,6 +20,7 @@ pub fn escape(text: &str) -> String {
                 out.extend(['\\', c])
             }
             c if c.is_control() => out.push(' '),
+            c if turns_text(c) => out.push('\u{fffd}'),
             c => out.push(c),
         }
     }

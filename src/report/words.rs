@@ -207,6 +207,11 @@ pub fn capital(word: &str) -> String {
     }
 }
 
+/// Whether a character turns the direction of the text around it, so that a page shows other words than it holds.
+pub fn turns_text(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,5 +235,16 @@ mod tests {
         assert_eq!(count(1234567), "1\u{202f}234\u{202f}567");
         assert_eq!(percent(0.99), "99 %");
         assert_eq!(full(-0.001953125), "-0.001953125");
+    }
+
+    #[test]
+    fn no_page_holds_characters_that_turn_text() {
+        use crate::report::{html, latex, markdown};
+        for mark in ['\u{202e}', '\u{2066}', '\u{200f}'] {
+            let text = format!("not {mark}devorp");
+            for escaped in [html::escape(&text), markdown::escape(&text), latex::escape(&text)] {
+                assert!(!escaped.contains(mark), "{escaped:?}");
+            }
+        }
     }
 }

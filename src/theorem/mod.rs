@@ -142,6 +142,19 @@ impl Theorem {
         };
         (words, latex)
     }
+
+    /// How a tolerance `d` enters the conclusion, without batches, where claim and hypotheses are shown with `d` on
+    /// their larger side only. It is the same derivation with `||grad f|| <= G + d`, `||grad f||^2 <= L g + d`, `d`
+    /// more at each step of the descent lemma, `f >= f_inf - d` and `(mu/2)(g - xi) <= ||grad f||^alpha + d`.
+    pub fn with_tolerance(self, moving: bool) -> &'static str {
+        match (self, moving) {
+            (Theorem::BoundedGradient, _) => "η(G + d)²/2 + d stands for ηG²/2",
+            (Theorem::ProxySmooth, false) => "(1 + η/2)·d is added to h(v)",
+            (Theorem::ProxySmooth, true) => "(1 + η/2)·d is added to the right side",
+            (Theorem::ProxyPl, _) => "(T + 1)·d is added to f(w₀) − f_inf, and 2d/μ to the right side",
+            (Theorem::LinearRate, _) => "(1 + η(1 − ηL/2))·d·(1 − rᵀ)/(1 − r) is added to the right side",
+        }
+    }
 }
 
 /// What a theorem says of a number that lies in an interval: both ends, equal where it is exact.

@@ -285,6 +285,13 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                 }
             }
         }
+        // the enclosures of mirrored entries differ, and the bounds below need one symmetric matrix
+        for k in 1..self.variables {
+            let (above, below) = hessian.split_at_mut(k);
+            for (row, entry) in above.iter_mut().zip(&below[0]) {
+                row[k] = entry.clone();
+            }
+        }
         let (value, slopes) = self.at(&center, mean)?;
         let offsets: Vec<A::Value> = ranges
             .iter()
