@@ -176,7 +176,7 @@ fn a_theorem_gets_its_constants() {
                 "descent": {{"method": "gd", "step": "1/16", "steps": 10, "start": 1}}, "guarantee": {guarantee}}}"#
         )
     };
-    let parse = |guarantee| Case::parse(&text(guarantee), "case.json", Path::new("."), false).unwrap();
+    let parse = |guarantee| Case::parse(text(guarantee), "case.json", Path::new("."), false).unwrap();
     let case = parse(r#"{"theorem": "proxy_pl", "f_inf": "-1/2"}"#);
     let error = Claim::new(&case).err().expect("a fault");
     assert!(error.message.contains("`L` is left out"), "{}", error.message);
