@@ -529,6 +529,11 @@ fn hypotheses_have_verdicts_and_the_weakest_is_the_guarantee_s() {
     assert_eq!(verdicts(&certificate).1, Verdict::Supported);
     verify(&certificate, &case, &claim, &Silent).expect("accepted");
 
+    // a run of any length is not made here
+    let (case, claim, certificate) = certified(&bounded(1_000_000_000, "2"));
+    assert_eq!(verdicts(&certificate).0[2], ("iterates", Verdict::Undecided));
+    verify(&certificate, &case, &claim, &Silent).expect("accepted");
+
     // the gradient is larger than 1/2: the claim stays proved, the guarantee is unfounded
     let (case, claim, certificate) = certified(&bounded(1, "\"1/2\""));
     assert_eq!(certificate.verdict, Verdict::Proved);

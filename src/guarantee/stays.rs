@@ -38,6 +38,9 @@ use crate::trace::{Refusal, trace};
 /// What the proof says.
 const PROOF: &str = "a ball that the steps cannot leave lies in the region";
 
+/// Steps of all starts together that are run at most.
+const MAX_STEPS: u64 = 1_000_000;
+
 /// Checks it for the engines.
 ///
 /// # Errors
@@ -86,6 +89,15 @@ fn hypothesis(verdict: Verdict, reason: String) -> Hypothesis {
 
 /// Runs the iterates in binary64, which proves nothing about those of exact arithmetic.
 fn run(case: &Case, claim: &Claim, progress: &dyn Progress) -> Result<Hypothesis, Refusal> {
+    let steps = claim.descent.as_ref().map_or(0, |descent| match descent.start {
+        Start::Point(_) => descent.steps,
+        Start::Draws(count) => descent.steps.saturating_mul(count),
+    });
+    if steps > MAX_STEPS {
+        let reason =
+            format!("{steps} steps are not run here, {MAX_STEPS} are the most; `proxycert trace` runs them");
+        return Ok(hypothesis(Verdict::Undecided, reason));
+    }
     let traced = trace(case, claim, progress)?;
     let runs = traced.runs.len();
     Ok(
