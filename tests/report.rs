@@ -539,6 +539,26 @@ fn sentences_of_the_verdicts() {
     }
 }
 
+/// A claim about expectations is said to be tested at points, never proved, refuted, or bounded on a share of the region.
+#[test]
+fn expectations_are_not_shares_of_the_region() {
+    for (name, sentence) in [
+        ("population-sphere-growth", "at none of them it is seen to fail"),
+        (
+            "population-sphere-growth-too-large",
+            "unless an event of probability at most",
+        ),
+    ] {
+        let (source, certificate) = catalogue(name);
+        let text = report::markdown(&[entry(&certificate, Some(&source))]);
+        assert!(text.contains(sentence), "{text}");
+        assert!(text.contains("Samples alone refute nothing") || text.contains("This is no proof"));
+        for absent in ["share of the region", "Clopper", "Sampled slack"] {
+            assert!(!text.contains(absent), "{absent} in {text}");
+        }
+    }
+}
+
 fn python() -> Option<&'static str> {
     let found = Command::new("python3").args(["-c", "import numpy"]).output();
     if found.is_ok_and(|output| output.status.success()) {
