@@ -167,6 +167,10 @@ impl Html {
             for (place, cell) in row.iter().enumerate() {
                 match place {
                     0 => self.element("th", " scope=\"row\"", cell),
+                    // a digest would push the table out of the page, and off the paper
+                    _ if cell.split(' ').any(|word| word.len() > 40) => {
+                        self.element("td", " class=\"long\"", cell);
+                    }
                     _ => self.element("td", "", cell),
                 }
             }

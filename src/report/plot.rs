@@ -113,13 +113,15 @@ pub fn slice(slice: &Slice) -> Option<Figure> {
             "The thick line is 0; the mark is the point.".to_owned(),
         )
     } else {
+        let levels = Levels::new(lo, hi, slice.floor);
         (
-            plane(slice, lo, hi),
+            plane(slice, &levels),
             format!("The slack in a plane through {}", slice.point),
             format!(
                 "Where the slack is below minus {floor} (the tolerance, or what rounding may make of 0) the plane is hatched and \
              bordered by a line; left blank is what lies outside the region or where the slack is not a number; the mark is \
-             the point. Levels are spaced by factors of 4."
+             the point. {}",
+                levels.words()
             ),
         )
     };
@@ -157,25 +159,70 @@ fn line(slice: &Slice, lo: f64, hi: f64) -> String {
     })
 }
 
-/// The level of a slack: 0 next to 0, the last one for the largest, spaced by factors of 4.
-fn level(value: f64, largest: f64, floor: f64) -> Ink {
-    let share = value.abs() / largest;
-    let below = if share > 0.0 {
-        -share.log2() / 2.0
-    } else {
-        f64::INFINITY
-    };
-    let level = (LEVELS - 1).saturating_sub(below.min(LEVELS as f64).max(0.0) as usize);
-    if value < -floor {
-        Ink::Below(level)
-    } else {
-        Ink::Above(level)
+/// The levels that a plane is coloured by: spaced by factors of 4 from the largest size down, so that the
+/// neighbourhood of 0 shows; evenly where all values have one sign and lie within a factor of 16.
+struct Levels {
+    least: f64,
+    largest: f64,
+    floor: f64,
+    even: bool,
+}
+
+impl Levels {
+    /// For values from `lo` to `hi`; what is not below minus `floor` counts as not negative.
+    fn new(lo: f64, hi: f64, floor: f64) -> Levels {
+        let least = lo.abs().min(hi.abs());
+        let largest = lo.abs().max(hi.abs()).max(f64::MIN_POSITIVE);
+        Levels {
+            least,
+            largest,
+            floor,
+            even: (lo > 0.0 || hi < -floor) && least >= largest / 16.0 && largest > least,
+        }
+    }
+
+    /// The level of a slack: 0 next to 0, the last one for the largest.
+    fn of(&self, value: f64) -> Ink {
+        let size = value.abs();
+        let level = if self.even {
+            ((size - self.least) / (self.largest - self.least) * LEVELS as f64) as usize
+        } else {
+            let below = if size > 0.0 {
+                -(size / self.largest).log2() / 2.0
+            } else {
+                f64::INFINITY
+            };
+            (LEVELS - 1).saturating_sub(below.min(LEVELS as f64).max(0.0) as usize)
+        };
+        let level = level.min(LEVELS - 1);
+        if value < -self.floor {
+            Ink::Below(level)
+        } else {
+            Ink::Above(level)
+        }
+    }
+
+    /// The end of a level that is farther from 0.
+    fn end(&self, level: usize) -> f64 {
+        if self.even {
+            self.least + (self.largest - self.least) * ((level + 1) as f64 / LEVELS as f64)
+        } else {
+            self.largest * 0.25f64.powi((LEVELS - 1 - level) as i32)
+        }
+    }
+
+    /// How they are spaced.
+    fn words(&self) -> &'static str {
+        if self.even {
+            "Levels are evenly spaced."
+        } else {
+            "Levels are spaced by factors of 4."
+        }
     }
 }
 
 /// The plane: cells by level, hatched where negative, with the border of 0.
-fn plane(slice: &Slice, lo: f64, hi: f64) -> String {
-    let largest = lo.abs().max(hi.abs()).max(f64::MIN_POSITIVE);
+fn plane(slice: &Slice, levels: &Levels) -> String {
     let floor = slice.floor;
     let (first, second) = (&slice.axes[0], &slice.axes[1]);
     let count = slice.count;
@@ -190,7 +237,7 @@ fn plane(slice: &Slice, lo: f64, hi: f64) -> String {
         for row in 0..count {
             let fill = |column: usize| {
                 let value = value(column, row);
-                value.is_finite().then(|| level(value, largest, floor))
+                value.is_finite().then(|| levels.of(value))
             };
             let hatch = |column: usize| (value(column, row) < -floor).then_some(Ink::Hatch);
             let inks: [Vec<Option<Ink>>; 2] =
@@ -214,7 +261,7 @@ fn plane(slice: &Slice, lo: f64, hi: f64) -> String {
             }
         }
         chart.mark((first.at, second.at));
-        levels(chart, &slice.values, largest, floor);
+        legend(chart, &slice.values, levels);
     })
 }
 
@@ -232,15 +279,21 @@ fn runs(inks: &[Option<Ink>]) -> Vec<(usize, usize, Ink)> {
 }
 
 /// The levels that occur, highest first, each with its end that is farther from 0.
-fn levels(chart: &mut Chart, values: &[f64], largest: f64, floor: f64) {
+fn legend(chart: &mut Chart, values: &[f64], levels: &Levels) {
     let finite = values.iter().filter(|value| value.is_finite());
-    let used: Vec<Ink> = finite.map(|&value| level(value, largest, floor)).collect();
-    let end = |level: usize| largest * 0.25f64.powi((LEVELS - 1 - level) as i32);
+    let used: Vec<Ink> = finite.map(|&value| levels.of(value)).collect();
     let number = |x: f64| tick(format!("{x:.2e}").parse().unwrap_or(x));
-    let above = (0..LEVELS)
-        .rev()
-        .map(|level| (Ink::Above(level), false, format!("to {}", number(end(level)))));
-    let below = (0..LEVELS).map(|level| (Ink::Below(level), true, format!("to {}", number(-end(level)))));
+    let above = (0..LEVELS).rev().map(|level| {
+        (
+            Ink::Above(level),
+            false,
+            format!("to {}", number(levels.end(level))),
+        )
+    });
+    let below = (0..LEVELS).map(|level| {
+        let words = format!("to {}", number(-levels.end(level)));
+        (Ink::Below(level), true, words)
+    });
     let rows = above.chain(below).filter(|(ink, ..)| used.contains(ink));
     for (row, (ink, hatched, words)) in rows.enumerate() {
         chart.legend(row, ink, hatched, &words);
