@@ -7,8 +7,9 @@ use proxycert::case::{Case, ClaimKind, GuaranteeSpec};
 use proxycert::certificate::Certificate;
 use proxycert::certificate::verify::verify;
 use proxycert::claim::Claim;
-use proxycert::engine::constants::{Proposal, Wanted, complete, derived, propose};
+use proxycert::engine::constants::{Proposal, Wanted, derived, propose};
 use proxycert::engine::{self, Options, Silent, Verdict};
+use proxycert::guarantee::complete;
 
 /// A case about `f` of `x`, so many coordinates, with `w` in a set.
 fn case(dimension: usize, f: &str, region: &str) -> Case {
@@ -201,4 +202,60 @@ fn a_theorem_gets_its_constants() {
     let kinked = text(r#"{"theorem": "proxy_pl", "f_inf": 0}"#).replace("x^2 + 3*sin(x)^2", "x^2 + relu(x)");
     let kinked = Case::parse(&kinked, "case.json", Path::new("."), false).unwrap();
     assert!(complete(&kinked).is_err());
+}
+
+/// Constants of batches. For `f_i = (x_i w)^2/2` with `x = (1, 2)` on `[-1, 1]` the gradients are `x_i^2 w`, the mean of
+/// their squares is `8.5 w^2`, and `f = 1.25 w^2`: `G^2 = 8.5`, `L = 8.5/1.25 = 6.8`, and `2 sigma^2 = 8.5` for batches of two.
+#[test]
+fn a_theorem_about_batches_gets_its_constants() {
+    let case = |claim: &str, guarantee: &str| {
+        let text = format!(
+            r#"{{"name": "a", "data": {{"x": [1, 2]}}, "parameters": {{"u": []}}, "define": {{"f": "mean((x*u)^2)/2"}},
+                "claim": {claim}, "region": {{"w": {{"box": [-1, 1]}}}},
+                "descent": {{"method": "sgd", "step": "1/16", "steps": 10, "start": 1, "batch": 2, "over": ["x"]}},
+                "guarantee": {guarantee}}}"#
+        );
+        Case::parse(&text, "case.json", Path::new("."), false).unwrap()
+    };
+    let convex = r#"{"proxy_convexity": {"f": "f", "g": "f", "h": "f"}}"#;
+    let pl = r#"{"pl": {"f": "f", "mu": "5/2", "f_star": 0}}"#;
+    let near = |case: &Case, name: &str, exact: f64| {
+        let whole = complete(case).unwrap().expect("a case");
+        let Some(GuaranteeSpec::Theorem { constants, .. }) = &whole.guarantee else {
+            panic!("a theorem");
+        };
+        let found: f64 = constants[name].value.parse().unwrap();
+        assert!(
+            found >= exact && found < exact * 1.02,
+            "{name} = {found}, exactly {exact}"
+        );
+        assert!(complete(&whole).unwrap().is_none());
+    };
+    near(
+        &case(convex, r#"{"theorem": "bounded_gradient"}"#),
+        "G",
+        8.5f64.sqrt(),
+    );
+    near(&case(convex, r#"{"theorem": "proxy_smooth"}"#), "L", 6.8);
+    let rate = case(pl, r#"{"theorem": "linear_rate"}"#);
+    near(&rate, "sigma", 4.25f64.sqrt());
+    near(&rate, "L", 2.5);
+    Claim::new(&complete(&rate).unwrap().expect("a case")).unwrap();
+}
+
+/// With `tau f` in the place of `g`, the constant of `norm(grad f)^2 <= L g` grows by `1/tau`: `f = x^2/2` has `2/tau`.
+#[test]
+fn a_weaker_proxy_needs_a_larger_constant() {
+    let text = r#"{"name": "a", "parameters": {"x": []}, "define": {"f": "x^2/2"},
+        "claim": {"weakly_quasi_convex": {"f": "f", "tau": "1/2"}},
+        "region": {"w": {"box": [-1, 1]}, "v": {"point": 0}},
+        "descent": {"method": "gd", "step": "1/16", "steps": 10, "start": 1},
+        "guarantee": {"theorem": "proxy_smooth"}}"#;
+    let case = Case::parse(text, "case.json", Path::new("."), false).unwrap();
+    let whole = complete(&case).unwrap().expect("a case");
+    let Some(GuaranteeSpec::Theorem { constants, .. }) = &whole.guarantee else {
+        panic!("a theorem");
+    };
+    let found: f64 = constants["L"].value.parse().unwrap();
+    assert!((4.0..=4.01).contains(&found), "{found}");
 }

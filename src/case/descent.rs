@@ -105,8 +105,8 @@ fn only(object: &Object<'_>, wanted: &[&str]) -> Result<()> {
     }
 }
 
-/// Reads `guarantee`. `batches` where the descent draws them. Without them, a constant may be left out:
-/// `engine::constants::complete` computes it.
+/// Reads `guarantee`. `batches` where the descent draws them. A constant may be left out: `guarantee::complete`
+/// computes it.
 pub(super) fn guarantee(value: Value<'_>, batches: bool) -> Result<GuaranteeSpec> {
     let object = Object::new(value, "a guarantee", GUARANTEE_KEYS)?;
     if let Some(bound) = object.get("bound") {
@@ -129,12 +129,9 @@ pub(super) fn guarantee(value: Value<'_>, batches: bool) -> Result<GuaranteeSpec
     only(&object, &[&["theorem"], wanted.as_slice()].concat())?;
     let mut constants = IndexMap::new();
     for name in wanted {
-        // what speaks of the gradients of batches is not computed
-        let given = match object.get(name) {
-            None if !batches => continue,
-            _ => object.require(name)?,
-        };
-        constants.insert(name.to_owned(), text(given)?);
+        if let Some(given) = object.get(name) {
+            constants.insert(name.to_owned(), text(given)?);
+        }
     }
     Ok(GuaranteeSpec::Theorem {
         theorem,

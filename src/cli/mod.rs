@@ -23,9 +23,9 @@ use crate::case::Case;
 use crate::claim::Claim;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::engine::Failure;
-use crate::engine::constants::complete;
 use crate::error::Error;
 use crate::expr::Scope;
+use crate::guarantee::complete;
 use output::Printer;
 
 /// Checks inequalities about a loss, its gradient and proxies of it, by machine.

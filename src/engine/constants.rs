@@ -16,15 +16,14 @@ use super::Options;
 use super::enclose::root_box;
 use super::points::{Draw, Point, Points};
 use super::prove::{convexity, prove};
-use crate::case::{Case, ClaimKind, ClaimSpec, GuaranteeSpec, Text};
+use crate::case::{Case, ClaimKind, ClaimSpec, Text};
 use crate::claim::Claim;
 use crate::error::Result;
 use crate::eval::float::FloatArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::eval::tensor::Evaluator;
-use crate::graph::op::Input;
+use crate::graph::op::{Input, Unary};
 use crate::graph::{Graph, NodeId};
-use crate::theorem::Theorem;
 use crate::tighten::bisection::written;
 
 /// Boxes that the prover may spend on one value.
@@ -122,6 +121,32 @@ pub fn derived(case: &Case, wanted: Wanted, value: &str) -> Option<Case> {
     Some(derived)
 }
 
+/// What a constant is the greatest value of, in terms of the claim that has 1 for the constant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// the right side
+    Right,
+    /// the negated left side
+    MinusLeft,
+    /// the right side over the left side, which the constant multiplies
+    Ratio,
+    /// the root of that, where it is the square of the constant that multiplies the left side
+    RootOfRatio,
+    /// the size of the Hessian of the claim's function
+    Hessian,
+}
+
+impl Wanted {
+    fn measure(self) -> Measure {
+        match self {
+            Wanted::Lipschitz => Measure::Right,
+            Wanted::Smooth => Measure::Hessian,
+            Wanted::ProxySmooth => Measure::Ratio,
+            Wanted::Least => Measure::MinusLeft,
+        }
+    }
+}
+
 /// A constant for the `f` of the claim; `None` where none is found: the claim names no `f`, the region is
 /// one point, a gradient is not continuous as far as its enclosure tells (for [`Wanted::Smooth`]), or the prover
 /// settles none of the values tried.
@@ -129,11 +154,24 @@ pub fn derived(case: &Case, wanted: Wanted, value: &str) -> Option<Case> {
 /// # Errors
 /// Those of [`Claim::new`].
 pub fn propose(case: &Case, wanted: Wanted) -> Result<Option<Proposal>> {
-    let Some(placeholder) = derived(case, wanted, "1") else {
+    propose_for(case, wanted.measure(), |value| derived(case, wanted, value))
+}
+
+/// A constant for the cases that `claim_of` makes of its values; `None` where none is found, or where no case is made.
+/// Seed, tolerance and budget are those of `case`.
+///
+/// # Errors
+/// Those of [`Claim::new`].
+pub fn propose_for(
+    case: &Case,
+    measure: Measure,
+    claim_of: impl Fn(&str) -> Option<Case>,
+) -> Result<Option<Proposal>> {
+    let Some(placeholder) = claim_of("1") else {
         return Ok(None);
     };
     let claim = Claim::new(&placeholder)?;
-    let Some(mut quantity) = Quantity::new(&claim, wanted) else {
+    let Some(mut quantity) = Quantity::new(&claim, measure) else {
         return Ok(None);
     };
     let Some(guess) = greatest(&claim, case.check.seed, &mut quantity) else {
@@ -145,84 +183,39 @@ pub fn propose(case: &Case, wanted: Wanted) -> Result<Option<Proposal>> {
         let mut tried = String::new();
         for &value in &ladder {
             // the lower bound of f is the upper bound of -f
-            let value = match wanted {
-                Wanted::Least => rounded(value).map(|value| -value),
+            let value = match measure {
+                Measure::MinusLeft => rounded(value).map(|value| -value),
                 _ => rounded(value),
             };
             let Some(value) = value.as_ref().map(written).filter(|value| *value != tried) else {
                 continue;
             };
-            let Some(mut case) = derived(case, wanted, &value) else {
+            let Some(mut case) = claim_of(&value) else {
                 return Ok(None);
             };
             tolerance.clone_into(&mut case.check.tolerance.value);
-            if settles(&case, wanted)? {
+            if settles(&case, measure)? {
                 return Ok(Some(Proposal { value, case }));
             }
             tried = value;
         }
         // a tolerance does not help the rules for that
-        if wanted == Wanted::Smooth {
+        if measure == Measure::Hessian {
             break;
         }
     }
     Ok(None)
 }
 
-/// The case with the constants that its theorem needs and it leaves out; `None` where it leaves out none.
-///
-/// # Errors
-/// A diagnostic where no constant is found, and those of [`Claim::new`].
-pub fn complete(case: &Case) -> Result<Option<Case>> {
-    let Some(GuaranteeSpec::Theorem {
-        theorem,
-        constants,
-        at,
-    }) = &case.guarantee
-    else {
-        return Ok(None);
-    };
-    let batches = (case.descent.as_ref()).is_some_and(|descent| descent.batches.is_some());
-    let mut found = constants.clone();
-    for name in theorem.constants(batches) {
-        let wanted = match (name, theorem) {
-            _ if constants.contains_key(name) || batches => continue,
-            ("G", _) => Wanted::Lipschitz,
-            ("f_inf", _) => Wanted::Least,
-            (_, Theorem::ProxySmooth) => Wanted::ProxySmooth,
-            _ => Wanted::Smooth,
-        };
-        let Some(Proposal { value, .. }) = propose(case, wanted)? else {
-            let message = format!("no constant `{name}` was found that is proved over the region");
-            return Err(case
-                .fault(at, message)
-                .expected(format!("the key `{name}`"))
-                .into());
-        };
-        let at = at.clone();
-        found.insert(name.to_owned(), Text { value, at });
-    }
-    if found.len() == constants.len() {
-        return Ok(None);
-    }
-    let mut complete = case.clone();
-    complete.guarantee = Some(GuaranteeSpec::Theorem {
-        theorem: *theorem,
-        constants: found,
-        at: at.clone(),
-    });
-    Ok(Some(complete))
-}
-
 /// Whether the prover settles the claim of a case within the budget for one value.
-fn settles(case: &Case, wanted: Wanted) -> Result<bool> {
+fn settles(case: &Case, measure: Measure) -> Result<bool> {
     let claim = Claim::new(case)?;
     let mut options = Options::of(&case.check, &claim);
     options.max_boxes = options.max_boxes.min(BOXES);
-    Ok(match wanted {
+    Ok(match measure {
         _ if options.max_boxes == 0 => false,
         // nothing else proves it, and pairs of points cost
-        Wanted::Smooth => convexity::prove(&claim, &options).is_some(),
+        Measure::Hessian => convexity::prove(&claim, &options).is_some(),
         _ => prove(&claim, &Points::new(&claim, options.seed), &options)
             .is_some_and(|(proof, _)| proof.complete()),
     })
@@ -243,18 +236,22 @@ struct Quantity {
 const DIRECTION: Input = Input::V;
 
 impl Quantity {
-    fn new(claim: &Claim, wanted: Wanted) -> Option<Quantity> {
+    fn new(claim: &Claim, measure: Measure) -> Option<Quantity> {
         if !claim.region.inputs().contains(&Input::W) {
             return None;
         }
         let mut graph = claim.graph.clone();
         let (left, right) = (claim.sides.left, claim.sides.right);
         let mut along = None;
-        let root = match wanted {
-            Wanted::Lipschitz => right,
-            Wanted::ProxySmooth => graph.div(right, left),
-            Wanted::Least => graph.neg(left),
-            Wanted::Smooth => {
+        let root = match measure {
+            Measure::Right => right,
+            Measure::MinusLeft => graph.neg(left),
+            Measure::Ratio => graph.div(right, left),
+            Measure::RootOfRatio => {
+                let ratio = graph.div(right, left);
+                graph.unary(Unary::Sqrt, ratio)
+            }
+            Measure::Hessian => {
                 let function = claim.requests.first()?.function;
                 if claim.dimension > MAX_DIMENSION {
                     return None;

@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 
 use crate::case::{Array, Case, Location, MAX_NAME, Text};
-use crate::claim::descent::Descent;
 use crate::expr::lexer::{Token, tokens};
 use crate::graph::size;
 
@@ -16,9 +15,13 @@ pub(super) const MOST: usize = 256;
 
 /// The case with the function of each example, and the mean over all of them of the squared norm of its gradient at
 /// `w`, as an expression; `None` where there are too many, or no name is free for them.
-pub(super) fn mean_square(case: &Case, descent: &Descent, f: &str, at: &Location) -> Option<(Case, String)> {
-    let count = descent.examples.as_ref()?.count();
+pub(super) fn mean_square(case: &Case, f: &str, at: &Location) -> Option<(Case, String)> {
     let over = &case.descent.as_ref()?.batches.as_ref()?.over;
+    let rows = |name: &str| case.data.get(name)?.shape.first().copied();
+    let count = rows(&over.first()?.value)?;
+    if over.iter().any(|name| rows(&name.value) != Some(count)) {
+        return None;
+    }
     if count == 0 || count > MOST {
         return None;
     }

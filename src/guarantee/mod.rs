@@ -4,8 +4,11 @@
 //! `verify` checks as it does any claim. The step is checked exactly, when the claim is built. That the iterates
 //! stay in the region is [`stays`].
 
+mod complete;
 mod examples;
 mod stays;
+
+pub use complete::complete;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -131,24 +134,9 @@ pub fn derived(case: &Case, claim: &Claim) -> Vec<Derived> {
         at: asked.at.clone(),
     };
     let field = |name: &str| case.claim.fields.get(name);
-    let f = field("f").map_or_else(String::new, |text| text.value.trim().to_owned());
+    let f = function(case);
     let constant = |name: &str| asked.constants.get(name).cloned();
-    let with = |kind: ClaimKind, fields: Vec<(&str, Option<Text>)>| {
-        let fields = fields.into_iter();
-        Case {
-            claim: ClaimSpec {
-                kind,
-                fields: fields
-                    .filter_map(|(name, text)| Some((name.to_owned(), text?)))
-                    .collect(),
-                at: asked.at.clone(),
-            },
-            descent: None,
-            guarantee: None,
-            ..case.clone()
-        }
-    };
-    let function = || field("f").cloned();
+    let with = |kind: ClaimKind, fields: Vec<(&str, Option<Text>)>| claiming(case, asked.at, kind, fields);
     // what `f` descends to: the case's own number, as the text of an expression
     let at_least = |bound: Option<&Text>| {
         let bound = bound.map_or("", |text| text.value.trim());
@@ -188,53 +176,26 @@ pub fn derived(case: &Case, claim: &Claim) -> Vec<Derived> {
     };
     let plain = |name, case: Case, words: String| Derived { name, words, case };
     let number = |name: &str| asked.constants.get(name).map_or("", |text| text.value.trim());
-    let g = match case.claim.kind {
-        ClaimKind::ProxyConvexity => field("g").cloned(),
-        ClaimKind::WeaklyQuasiConvex => {
-            field("tau").map(|tau| text(format!("({})*{f}(w)", tau.value.trim())))
-        }
-        ClaimKind::OnePointConvex | ClaimKind::RestrictedSecant => {
-            field("mu").map(|mu| text(format!("({})*sum((w - v)^2)", mu.value.trim())))
-        }
-        _ => function(),
-    };
-    let examples = |bound: String, words: &str| {
-        let (written, mean) = examples::mean_square(case, asked.descent, &f, asked.at)?;
-        let inequality = text(format!("{bound} >= {mean}"));
-        let derived = with(ClaimKind::Inequality, vec![("inequality", Some(inequality))]);
-        Some(Derived {
-            name: EXAMPLES,
-            words: format!("the mean over the examples of ‖∇{f}_i(w)‖² is at most {words}"),
-            case: Case {
-                data: written.data,
-                define: written.define,
-                ..derived
-            },
-        })
-    };
-    let batch = asked.descent.examples.as_ref().map(|examples| examples.batch);
+    let examples = |name: &str| second_moment(case, asked.theorem, number(name), asked.at);
+    let batches = asked.descent.examples.is_some();
     let mut found = match asked.theorem {
-        Theorem::BoundedGradient if batch.is_some() => {
-            let square = format!("({})^2", number("G"));
-            Vec::from_iter(examples(square.clone(), &square))
-        }
-        Theorem::ProxySmooth if batch.is_some() => {
-            let g = g.as_ref().map_or("", |g| g.value.trim());
-            let words = format!("L·g(w) with L = {}", number("L"));
-            Vec::from_iter(examples(format!("({})*({g})", number("L")), &words))
-        }
+        Theorem::BoundedGradient if batches => Vec::from_iter(examples("G")),
+        Theorem::ProxySmooth if batches => Vec::from_iter(examples("L")),
         Theorem::BoundedGradient => {
             let lipschitz = with(
                 ClaimKind::Lipschitz,
-                vec![("f", function()), ("G", constant("G"))],
+                vec![("f", field("f").cloned()), ("G", constant("G"))],
             );
             let words = format!("‖∇{f}(w)‖ ≤ {}", number("G"));
             vec![plain("bounded_gradient", lipschitz, words)]
         }
         Theorem::ProxySmooth => {
-            let fields = vec![("f", function()), ("g", g), ("L", constant("L"))];
             let words = format!("‖∇{f}(w)‖² ≤ L·g(w) with L = {}", number("L"));
-            vec![plain("proxy_smooth", with(ClaimKind::ProxySmooth, fields), words)]
+            vec![plain(
+                "proxy_smooth",
+                proxy_smooth(case, number("L"), asked.at),
+                words,
+            )]
         }
         Theorem::ProxyPl => vec![
             smooth(),
@@ -250,15 +211,98 @@ pub fn derived(case: &Case, claim: &Claim) -> Vec<Derived> {
             vec![smooth(), plain("lower_bound", at_least(xi), words)]
         }
     };
-    if let Some(size) = batch.filter(|_| asked.theorem.needs_smoothness()) {
-        // E ||s - grad f||^2 = (mean ||grad f_i||^2 - ||grad f||^2)/size for draws with replacement
-        let sigma = number(Theorem::SIGMA);
-        found.extend(examples(
-            format!("{size}*({sigma})^2"),
-            &format!("{size} sigma² with sigma = {sigma}"),
-        ));
+    if batches && asked.theorem.needs_smoothness() {
+        found.extend(examples(Theorem::SIGMA));
     }
     found
+}
+
+/// The case with another claim.
+fn claiming(case: &Case, at: &Location, kind: ClaimKind, fields: Vec<(&str, Option<Text>)>) -> Case {
+    let fields = fields.into_iter();
+    Case {
+        claim: ClaimSpec {
+            kind,
+            fields: fields
+                .filter_map(|(name, text)| Some((name.to_owned(), text?)))
+                .collect(),
+            at: at.clone(),
+        },
+        descent: None,
+        guarantee: None,
+        ..case.clone()
+    }
+}
+
+/// What descends, by the name that the claim gives it.
+fn function(case: &Case) -> String {
+    let name = case.claim.fields.get("f").map(|text| text.value.trim());
+    name.unwrap_or_default().to_owned()
+}
+
+/// The `g` of the claim as proxy convexity, as an expression of `w`.
+fn proxy(case: &Case) -> Option<String> {
+    let field = |name: &str| case.claim.fields.get(name).map(|text| text.value.trim());
+    Some(match case.claim.kind {
+        ClaimKind::ProxyConvexity => field("g")?.to_owned(),
+        ClaimKind::WeaklyQuasiConvex => format!("({})*{}(w)", field("tau")?, function(case)),
+        ClaimKind::OnePointConvex | ClaimKind::RestrictedSecant => {
+            format!("({})*sum((w - v)^2)", field("mu")?)
+        }
+        _ => function(case),
+    })
+}
+
+/// The hypothesis `norm(grad f)^2 <= L g` as a case.
+fn proxy_smooth(case: &Case, constant: &str, at: &Location) -> Case {
+    let text = |value: String| Text {
+        value,
+        at: at.clone(),
+    };
+    let fields = vec![
+        ("f", case.claim.fields.get("f").cloned()),
+        ("g", proxy(case).map(text)),
+        ("L", Some(text(constant.to_owned()))),
+    ];
+    claiming(case, at, ClaimKind::ProxySmooth, fields)
+}
+
+/// The hypothesis on the gradients of single examples, with the constant (`G`, `L` or `sigma`) that the theorem has
+/// there: of a batch of `n` drawn with replacement, `E ||s||^2 <= mean ||grad f_i||^2`, and
+/// `E ||s - grad f||^2 = (mean ||grad f_i||^2 - ||grad f||^2)/n`. `None` where the examples are too many, or there are none.
+fn second_moment(case: &Case, theorem: Theorem, constant: &str, at: &Location) -> Option<Derived> {
+    let f = function(case);
+    let size = case.descent.as_ref()?.batches.as_ref()?.size;
+    let (written, mean) = examples::mean_square(case, &f, at)?;
+    let (bound, words) = match theorem {
+        Theorem::BoundedGradient => {
+            let square = format!("({constant})^2");
+            (square.clone(), square)
+        }
+        Theorem::ProxySmooth => (
+            format!("({constant})*({})", proxy(case)?),
+            format!("L·g(w) with L = {constant}"),
+        ),
+        Theorem::ProxyPl | Theorem::LinearRate => (
+            format!("{size}*({constant})^2"),
+            format!("{size} sigma² with sigma = {constant}"),
+        ),
+    };
+    let inequality = Text {
+        value: format!("{bound} >= {mean}"),
+        at: at.clone(),
+    };
+    let fields = vec![("inequality", Some(inequality))];
+    let derived = claiming(case, at, ClaimKind::Inequality, fields);
+    Some(Derived {
+        name: EXAMPLES,
+        words: format!("the mean over the examples of ‖∇{f}_i(w)‖² is at most {words}"),
+        case: Case {
+            data: written.data,
+            define: written.define,
+            ..derived
+        },
+    })
 }
 
 /// Whether the case gives this name to anything.
