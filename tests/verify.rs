@@ -110,6 +110,36 @@ fn honest_certificates_are_accepted_after_a_round_trip() {
     }
 }
 
+/// A proof of some ten thousand boxes: its trees are packed in the file, and the digest is that of the plain ones. Each
+/// changed sign of the packed text is refused, or makes a text that is.
+#[test]
+fn long_proofs_are_packed() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases/quartic-kl.json");
+    let mut case = Case::load(&file, false).unwrap_or_else(|error| panic!("{error}"));
+    (case.check.samples, case.check.starts) = (10, 1);
+    let claim = Claim::new(&case).unwrap_or_else(|error| panic!("{}", error.render(false)));
+    let certificate = certify(&case, &claim);
+    assert_eq!(certificate.verdict, Verdict::Proved, "{}", certificate.reason);
+    let text = certificate.to_json();
+    let plain = serde_json::to_string_pretty(&certificate).unwrap();
+    assert!(2 * text.len() < plain.len(), "{} {}", text.len(), plain.len());
+    assert_eq!(read(&text).unwrap(), certificate);
+    assert_eq!(read(&plain).unwrap(), certificate);
+    check(&text, &case, &claim).unwrap();
+    let start = text.find("zstd:").expect("a packed tree") + "zstd:".len();
+    let end = start + text[start..].find('"').unwrap();
+    for place in (start..end).step_by(11) {
+        let other = if &text[place..=place] == "A" { "B" } else { "A" };
+        let changed = [&text[..place], other, &text[place + 1..]].concat();
+        if let Ok(read) = read(&changed) {
+            assert!(
+                read == certificate || read.computed_digest() != read.digest,
+                "sign {place}"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_changed_leaf_outside_the_run_block_is_refused() {
     for (case, claim, certificate) in specimens() {

@@ -4,6 +4,7 @@
 //! the digest. The format is described in `docs/certificate-format.md`.
 
 pub mod number;
+mod packed;
 pub mod replay;
 pub mod summary;
 pub mod verify;
@@ -223,9 +224,27 @@ impl Certificate {
         digest_of(self)
     }
 
-    /// The certificate as indented JSON with a final newline.
+    /// The trees of its proofs.
+    fn trees_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let checks = self
+            .guarantee
+            .iter_mut()
+            .flat_map(|guarantee| &mut guarantee.hypotheses);
+        let evidence = checks.filter_map(|hypothesis| Some(&mut hypothesis.check.as_mut()?.evidence));
+        let proofs = evidence
+            .chain([&mut self.evidence])
+            .filter_map(|evidence| evidence.proof.as_mut());
+        proofs.flat_map(|proof| {
+            let parts = proof.lifting.iter_mut().flat_map(|lifting| &mut lifting.parts);
+            parts.flat_map(|part| &mut part.trees).chain([&mut proof.tree])
+        })
+    }
+
+    /// The certificate as indented JSON with a final newline, long trees [packed].
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let mut file = self.clone();
+        file.trees_mut().for_each(packed::pack);
+        let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
         text.push('\n');
         text
     }

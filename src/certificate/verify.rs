@@ -7,7 +7,7 @@
 use dashu_ratio::RBig;
 
 use super::replay::replay;
-use super::{Certificate, FORMAT, VERSION, case_record};
+use super::{Certificate, FORMAT, VERSION, case_record, packed};
 use crate::case::read::SAMPLES;
 use crate::case::{Case, GuaranteeSpec};
 use crate::claim::Claim;
@@ -44,7 +44,7 @@ fn refuse<T>(reason: impl Into<String>) -> Result<T, Refusal> {
 /// # Errors
 /// A sentence that says what is wrong and where.
 pub fn read(text: &str) -> Result<Certificate, String> {
-    let certificate: Certificate = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut certificate: Certificate = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if certificate.format != FORMAT {
         return Err(format!(
             "`format` is {:?}, expected {FORMAT:?}",
@@ -56,6 +56,10 @@ pub fn read(text: &str) -> Result<Certificate, String> {
             "`version` is {}, and this program reads {VERSION}",
             certificate.version
         ));
+    }
+    let mut budget = packed::TOTAL;
+    for tree in certificate.trees_mut() {
+        packed::unpack(tree, &mut budget)?;
     }
     Ok(certificate)
 }

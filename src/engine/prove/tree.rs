@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Longest tree that a certificate holds, in bytes.
-pub const MAX_TEXT: usize = 4_000_000;
+pub const MAX_TEXT: usize = 16_000_000;
 
 /// How a box was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
