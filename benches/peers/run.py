@@ -84,7 +84,8 @@ def compare(path, options, peers):
     turns = {name: makers[name]() for name in peers}
     ours, best = 0, {name: (0, "") for name in peers}
     for _ in range(options.rounds):
-        ours = max(ours, proxycert(options.proxycert, path, options.scale))
+        # three, as the scripts of the peers have three for each setting
+        ours = max([ours, *(proxycert(options.proxycert, path, options.scale) for _ in range(3))])
         for name, peer in turns.items():
             best[name] = max(best[name], peer.turn())
     return ours, best

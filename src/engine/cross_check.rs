@@ -118,7 +118,7 @@ pub fn cross_check(claim: &Claim, mut points: Points, options: &Options) -> Resu
     }
     let device = options.device.map(|backend| (backend, agreement.worst()));
     if let Some((backend, apart)) = device
-        && !(apart <= AGREEMENT)
+        && apart > AGREEMENT
     {
         return Err(Failure::Run(format!(
             "the slack on the device {backend} and that of the bulk evaluator differ by {apart:.1e} of the sides, more \
@@ -197,7 +197,9 @@ impl Agreement {
     /// The largest difference, relative to the larger of the scale at the point and the mean scale: where both sides
     /// all but vanish, their rounding errors are those of the larger numbers that cancel.
     fn worst(&self) -> f64 {
-        let mean = self.0.iter().map(|[_, scale]| scale).sum::<f64>() / self.0.len() as f64;
+        // a share of each, so that large scales do not overflow
+        let share = 1.0 / self.0.len() as f64;
+        let mean = self.0.iter().map(|[_, scale]| share * scale).sum::<f64>();
         let apart = self.0.iter().filter(|[apart, _]| *apart > 0.0);
         apart
             .map(|[apart, scale]| apart / scale.max(mean))

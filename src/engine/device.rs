@@ -6,7 +6,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Failure;
-use super::points::{Draw, Points};
+use super::points::{Draw, Point, Points};
 use crate::burn::device::Backend;
 use crate::burn::executor::Executor;
 use crate::claim::Claim;
@@ -61,7 +61,7 @@ impl OnDevice {
     ) -> Result<(Vec<f64>, u64), Failure> {
         let batch = |numbers: Range<u64>| {
             let length = numbers.end - numbers.start;
-            let (w, v, draws) = drawn(points, draw, numbers)?;
+            let Drawn { w, v, draws } = drawn(points, draw, numbers)?;
             let v = (!v.is_empty()).then_some(v.as_slice());
             let mut roots = self.executor.run(&w, v, length as usize).map_err(Failure::Run)?;
             progress(length);
@@ -101,33 +101,42 @@ fn split(numbers: Range<u64>, length: u64) -> Vec<Range<u64>> {
         .collect()
 }
 
-/// Coordinates of the points of a kind with these numbers, one point after the other, and the draws.
-fn drawn(points: &Points, draw: Draw, numbers: Range<u64>) -> Result<(Vec<f64>, Vec<f64>, u64), Failure> {
-    let parts: Result<Vec<(Vec<f64>, Vec<f64>, u64)>, Failure> = split(numbers, DRAWN)
+/// Points one after the other, and the draws that they took.
+#[derive(Default)]
+struct Drawn {
+    w: Vec<f64>,
+    v: Vec<f64>,
+    draws: u64,
+}
+
+impl Drawn {
+    fn extend(&mut self, more: &Drawn) {
+        self.w.extend_from_slice(&more.w);
+        self.v.extend_from_slice(&more.v);
+        self.draws += more.draws;
+    }
+}
+
+/// The points of a kind with these numbers, drawn on all cores where there are many.
+fn drawn(points: &Points, draw: Draw, numbers: Range<u64>) -> Result<Drawn, Failure> {
+    let parts: Result<Vec<Drawn>, Failure> = split(numbers, DRAWN)
         .into_par_iter()
         .map_init(
             || points.clone(),
             |points, numbers| {
-                let (mut w, mut v, mut draws) = (Vec::new(), Vec::new(), 0);
+                let mut drawn = Drawn::default();
                 for number in numbers {
-                    let (point, tried) = points.draw(draw, number);
-                    let point = point.ok_or(Failure::Hopeless)?;
-                    w.extend_from_slice(&point.w);
-                    v.extend_from_slice(&point.v);
-                    draws += tried;
+                    let (point, draws) = points.draw(draw, number);
+                    let Point { w, v } = point.ok_or(Failure::Hopeless)?;
+                    drawn.extend(&Drawn { w, v, draws });
                 }
-                Ok((w, v, draws))
+                Ok(drawn)
             },
         )
         .collect();
-    let mut parts = parts?.into_iter();
-    let (mut w, mut v, mut draws) = parts.next().unwrap_or_default();
-    for (more_w, more_v, more) in parts {
-        w.extend(more_w);
-        v.extend(more_v);
-        draws += more;
-    }
-    Ok((w, v, draws))
+    let mut all = Drawn::default();
+    parts?.iter().for_each(|part| all.extend(part));
+    Ok(all)
 }
 
 #[cfg(test)]
