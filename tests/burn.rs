@@ -7,7 +7,8 @@ use burn::tensor::{DType, Tensor, TensorData, activation};
 use common::random_graph::{Choices, KINDS, random_graph};
 use proxycert::burn::REWRITTEN;
 use proxycert::burn::capture::capture;
-use proxycert::burn::executor::{Backend, Executor};
+use proxycert::burn::device::Backend;
+use proxycert::burn::executor::Executor;
 use proxycert::burn::models::{build, callable, capture_model, seeded_normals};
 use proxycert::burn::module::{parameter_blocks, with_parameters};
 use proxycert::eval::float::FloatArithmetic;
@@ -88,7 +89,7 @@ fn gradients_agree_with_burn_on_random_graphs() {
 
 /// Value and gradient at one point, on both devices, against values derived by hand.
 fn assert_at(build: impl Fn(&mut Graph, NodeId) -> NodeId, w: &[f64], value: f64, gradient: &[f64]) {
-    for device in Backend::ALL {
+    for device in Backend::PROCESSOR {
         let mut graph = Graph::new();
         let input = graph.input(Input::W, w.len());
         let root = build(&mut graph, input);
@@ -193,7 +194,7 @@ fn conventions_at_kinks() {
 
 #[test]
 fn undefined_values_stay_undefined() {
-    for device in Backend::ALL {
+    for device in Backend::PROCESSOR {
         let mut g = Graph::new();
         let w = g.input(Input::W, 1);
         let log = g.unary(Unary::Log, w);
@@ -229,7 +230,7 @@ fn undefined_values_stay_undefined() {
 #[test]
 fn gradients_at_other_points_and_of_several_functions() {
     // f = w^2/2 summed: grad f(x) = x. First at w, then at the step w - grad/2, then at v.
-    for device in Backend::ALL {
+    for device in Backend::PROCESSOR {
         let mut g = Graph::new();
         let (w, v) = (g.input(Input::W, 2), g.input(Input::V, 2));
         let squared = g.squared_norm(w);
@@ -295,7 +296,7 @@ fn the_same_bits_in_every_thread_and_for_every_batch() {
         point,
     };
     let w = Choices::new(1).reals(8 * p, 2.0);
-    for device in Backend::ALL {
+    for device in Backend::PROCESSOR {
         let executor = Executor::new(&graph, &[case.root, gradient], &[request], device).unwrap();
         let bits = || -> Vec<u64> {
             executor
@@ -332,7 +333,7 @@ fn assert_captured<const D: usize>(name: &str, function: impl Fn(Tensor<2>) -> T
     let matrix = graph.reshape(w, &[4, 3]);
     let node = capture(&mut graph, &[matrix], |inputs| function(inputs[0].tensor()))
         .unwrap_or_else(|error| panic!("{name}: {error}"));
-    for device in Backend::ALL {
+    for device in Backend::PROCESSOR {
         let place = device.device();
         let input = Tensor::from_data(TensorData::new(numbers.clone(), [4, 3]), (&place, DType::F64));
         let output = function(input);
@@ -466,7 +467,7 @@ fn assert_model(kind: &str, text: &str, w: &[f64], x: &[f64], expected: &[f64]) 
     let parameters = graph.input(Input::W, w.len());
     let data = graph.data(x.to_vec().into(), &[rows, columns]);
     let node = capture_model(&mut graph, &*model, parameters, data).unwrap();
-    for device in Backend::ALL {
+    for device in Backend::PROCESSOR {
         let executor = Executor::new(&graph, &[node], &[], device).unwrap();
         let ours = executor.run(w, None, 1).unwrap().remove(0);
         assert!(

@@ -73,6 +73,61 @@ fn exit_codes_are_those_of_the_verdicts() {
     }
 }
 
+/// Sampling on a device of Burn is asked for on the command line, stands in the certificate, and `verify` and `report`
+/// follow it; a device that the build does not have is the user's mistake, and the message lists those that it has.
+#[test]
+fn devices_are_named_and_faulty_names_answered_with_a_list() {
+    let project = Project::new();
+    project.write("case.json", &case(CONVEX));
+    let certify = |device: &str| {
+        let arguments = [
+            "certify",
+            "case.json",
+            "-o",
+            "c.json",
+            "--max-boxes",
+            "0",
+            "--device",
+            device,
+        ];
+        project.run(&arguments)
+    };
+    for device in ["ndarray", "flex"] {
+        let output = certify(device);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(&format!("sampled on Burn's {device}")));
+        let certificate = json(&std::fs::read(project.folder.path().join("c.json")).unwrap());
+        assert_eq!(certificate["options"]["device"], device);
+        let verified = project.run(&["verify", "c.json", "--case", "case.json"]);
+        assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
+        let page = project.run(&["report", "c.json", "--case", "case.json", "--format", "markdown"]);
+        let again = format!("proxycert certify case.json --device {device}");
+        assert!(text(&page.stdout).contains(&again), "{}", text(&page.stdout));
+    }
+    let output = certify("gpu");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("the devices are ndarray, flex, cuda"));
+    if !cfg!(feature = "cuda") {
+        let output = certify("cuda");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains("this build has the devices ndarray, flex"));
+        // made elsewhere: what it rests on cannot be made again here, which is neither acceptance nor refusal
+        let path = project.folder.path().join("c.json");
+        let mut certificate: proxycert::certificate::Certificate =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        certificate.options.device = Some(proxycert::burn::device::Backend::Cuda);
+        certificate.digest = certificate.computed_digest();
+        std::fs::write(&path, certificate.to_json()).unwrap();
+        let verified = project.run(&["verify", "c.json", "--case", "case.json"]);
+        assert_eq!(verified.status.code(), Some(2));
+        let words = text(&verified.stderr);
+        assert!(
+            words.contains("--features cuda") && !words.contains("refused"),
+            "{words}"
+        );
+    }
+}
+
 /// `<x, w>^2` with standard gaussian `x` is `|w|^2` in expectation: 1-growth of its half is tight, 2-growth false.
 #[test]
 fn expectations_are_supported_or_undecided() {

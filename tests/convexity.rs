@@ -44,6 +44,7 @@ fn options(claim: &Claim, max_boxes: u64) -> Options {
         tolerance: engine::tolerance(claim),
         max_boxes,
         starts: 2,
+        device: None,
     }
 }
 

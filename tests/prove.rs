@@ -35,6 +35,7 @@ fn options(claim: &Claim, max_boxes: u64) -> Options {
         tolerance: engine::tolerance(claim),
         max_boxes,
         starts: 4,
+        device: None,
     }
 }
 

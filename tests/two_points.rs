@@ -35,6 +35,7 @@ fn options(claim: &Claim) -> Options {
         tolerance: engine::tolerance(claim),
         max_boxes: 3_000,
         starts: 2,
+        device: None,
     }
 }
 

@@ -10,43 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::backend::ops::FloatTensorOps;
 use burn::backend::{AutodiffBackend, Dispatch, DispatchTensor};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 
+use super::device::Backend;
 use super::ops::{Place, dims, expand, reshape, with_rank};
 use crate::graph::op::{Binary, Input, Op};
 use crate::graph::{Constant, GradientRequest, Graph, Node, NodeId};
-
-/// A Burn device that this build has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Backend {
-    /// `burn-ndarray`
-    Ndarray,
-    /// `burn-flex`
-    Flex,
-}
-
-impl Backend {
-    /// Both.
-    pub const ALL: [Backend; 2] = [Backend::Ndarray, Backend::Flex];
-
-    /// Name in options and certificates.
-    pub fn name(self) -> &'static str {
-        match self {
-            Backend::Ndarray => "ndarray",
-            Backend::Flex => "flex",
-        }
-    }
-
-    /// The device behind it. Upstream deprecates `ndarray` in favour of `flex`; we hold both against
-    /// each other.
-    #[allow(deprecated)]
-    pub fn device(self) -> Device {
-        match self {
-            Backend::Ndarray => Device::ndarray(),
-            Backend::Flex => Device::flex(),
-        }
-    }
-}
 
 /// Highest rank of a node.
 pub const MAX_RANK: usize = 4;
@@ -92,7 +61,7 @@ impl Executor {
     /// Prepares `roots` of `graph` for a device. `Input::Gradient(k)` is the gradient of request `k`.
     ///
     /// # Errors
-    /// A node of rank above [`MAX_RANK`], a request whose function is not a scalar or itself needs a
+    /// The device is not to be had, a node of rank above [`MAX_RANK`], a request whose function is not a scalar or itself needs a
     /// gradient, a gradient that no request or only a later one supplies.
     pub fn new(
         graph: &Graph,
@@ -100,7 +69,7 @@ impl Executor {
         requests: &[GradientRequest],
         device: Backend,
     ) -> Result<Executor, String> {
-        let place = Place::new(device.device().as_dispatch().clone());
+        let place = Place::new(device.device()?.as_dispatch().clone());
         let nodes: Vec<Node> = graph.ids().map(|id| graph.node(id).clone()).collect();
         let scalars = graph
             .ids()
@@ -239,6 +208,17 @@ impl Executor {
             self.constants[id.index()] = Some(value);
         }
         Ok(())
+    }
+
+    /// Bytes that the tensors of one point take in a run, if none is dropped before the end.
+    pub fn bytes_per_point(&self) -> usize {
+        let entries = |id: NodeId| self.nodes[id.index()].shape.iter().product::<usize>();
+        let steps = self.schedule.iter().map(|step| match *step {
+            Step::Node(id) => entries(id),
+            // forward values, and as many backward
+            Step::Gradient(k) => 2 * self.plans[k].inner.iter().copied().map(entries).sum::<usize>(),
+        });
+        size_of::<f64>() * steps.sum::<usize>()
     }
 
     /// Evaluates the roots at `count` points: for each root its values, `count` times its size,

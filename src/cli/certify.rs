@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::output::Printer;
 use super::{Access, engine_error, load, many, replaceable};
+use crate::burn::device::Backend;
 use crate::case::Case;
 use crate::certificate::Certificate;
 use crate::certificate::summary::{Row, Summary};
@@ -50,6 +51,10 @@ pub(super) struct Budget {
     /// Let the prover examine so many boxes instead of the case's number; 0 turns it off
     #[arg(long, value_parser = clap::value_parser!(u64).range(0..=1_000_000_000_000))]
     max_boxes: Option<u64>,
+    /// Sample on this device of Burn instead of with the bulk evaluator: ndarray, flex, and cuda or wgpu where the
+    /// build has them
+    #[arg(long, value_name = "NAME")]
+    device: Option<Backend>,
 }
 
 impl Budget {
@@ -65,6 +70,7 @@ impl Budget {
             samples: self.samples.unwrap_or(asked.samples),
             seed: self.seed.unwrap_or(asked.seed),
             max_boxes: self.max_boxes.unwrap_or(asked.max_boxes),
+            device: self.device,
             ..asked
         };
         let started = Instant::now();
@@ -261,6 +267,11 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
             "  checked   Burn's autodiff against our derivatives: {gradient:.1e}; bulk against Burn: {:.1e}; ndarray \
              against flex: {:.1e}",
             checks.bulk, checks.flex
+        ));
+    }
+    if let Some((device, apart)) = certificate.options.device.zip(checks.device) {
+        printer.note(&format!(
+            "  device    sampled on Burn's {device}; against the bulk evaluator: {apart:.1e}"
         ));
     }
     printer.note(&format!(

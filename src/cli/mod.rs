@@ -151,6 +151,7 @@ fn load(path: &Path, access: &Access) -> Result<(Case, Claim), Error> {
 fn engine_error(case: &Case, failure: Failure) -> Error {
     match failure {
         Failure::Run(message) => Error::Run(message),
+        Failure::Device(message) => Diagnostic::new(message).into(),
         Failure::NotAverage(message) => case
             .fault(&case.claim.at, message)
             .expected("an inequality between means over the examples")

@@ -4,10 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::device::AGREEMENT;
 use super::points::{Draw, Points};
 use super::{Failure, Options};
 use crate::burn::REWRITTEN;
-use crate::burn::executor::{Backend, Executor};
+use crate::burn::device::Backend;
+use crate::burn::executor::Executor;
 use crate::claim::Claim;
 use crate::eval::bulk::Bulk;
 use crate::graph::op::Input;
@@ -44,6 +46,14 @@ pub struct CrossChecks {
     /// slack on Burn ndarray against Burn flex, on the same scale
     #[serde(with = "crate::certificate::number")]
     pub flex: f64,
+    /// slack on the device of the options against the bulk evaluator, on the same scale, or on its mean over
+    /// these points where that is larger; absent without a device
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::certificate::number::option"
+    )]
+    pub device: Option<f64>,
     /// operations that Burn computes inexactly in f64 and the executor writes with exact ones
     pub rewritten: Vec<String>,
 }
@@ -51,7 +61,7 @@ pub struct CrossChecks {
 /// Compares at the first uniform points of the sample.
 ///
 /// # Errors
-/// When Burn fails or no points can be drawn.
+/// When Burn fails, no points can be drawn, or the device of the options does not agree with the bulk evaluator.
 pub fn cross_check(claim: &Claim, mut points: Points, options: &Options) -> Result<CrossChecks, Failure> {
     let count = if points.free().is_empty() {
         1
@@ -81,6 +91,10 @@ pub fn cross_check(claim: &Claim, mut points: Points, options: &Options) -> Resu
         prepare(Backend::Ndarray, &roots)?,
         prepare(Backend::Flex, &roots[..1])?,
     );
+    let device = (options.device)
+        .map(|backend| prepare(backend, &[claim.slack]))
+        .transpose()?;
+    let mut agreement = Agreement::default();
     let mut bulk = Bulk::new(&claim.graph, &[claim.slack]).map_err(Failure::Run)?;
     let mut found = Differences::default();
     for first in (0..count).step_by(BATCH as usize) {
@@ -96,7 +110,20 @@ pub fn cross_check(claim: &Claim, mut points: Points, options: &Options) -> Resu
         let ndarray = ndarray.run(&w, given, batch).map_err(Failure::Run)?;
         let flex = flex.run(&w, given, batch).map_err(Failure::Run)?;
         let bulk = bulk.run(&w, &v, batch).map_err(Failure::Run)?;
+        if let Some(device) = &device {
+            let device = device.run(&w, given, batch).map_err(Failure::Run)?;
+            agreement.compare(&device[0], &bulk[0], [&ndarray[2], &ndarray[3]]);
+        }
         found.compare(claim.dimension, &ndarray, &flex[0], &bulk[0]);
+    }
+    let device = options.device.map(|backend| (backend, agreement.worst()));
+    if let Some((backend, apart)) = device
+        && apart > AGREEMENT
+    {
+        return Err(Failure::Run(format!(
+            "the slack on the device {backend} and that of the bulk evaluator differ by {apart:.1e} of the sides, more \
+             than {AGREEMENT:e}: its samples cannot be used"
+        )));
     }
     let rewritten = REWRITTEN
         .iter()
@@ -108,6 +135,7 @@ pub fn cross_check(claim: &Claim, mut points: Points, options: &Options) -> Resu
         slack: found.slack,
         bulk: found.bulk,
         flex: found.flex,
+        device: device.map(|(_, apart)| apart),
         rewritten,
     })
 }
@@ -144,6 +172,38 @@ impl Differences {
                 self.gradient = Some(larger(self.gradient.unwrap_or(0.0), difference));
             }
         }
+    }
+}
+
+/// How far a device is from the bulk evaluator: at each point the difference and the larger side.
+#[derive(Default)]
+struct Agreement(Vec<[f64; 2]>);
+
+impl Agreement {
+    fn compare(&mut self, device: &[f64], bulk: &[f64], sides: [&[f64]; 2]) {
+        for (point, (device, bulk)) in device.iter().zip(bulk).enumerate() {
+            let apart = if device == bulk || device.is_nan() && bulk.is_nan() {
+                0.0
+            } else {
+                // a number on one of them only is as far apart as can be
+                let apart = (device - bulk).abs();
+                if apart.is_nan() { f64::INFINITY } else { apart }
+            };
+            let scale = sides[0][point].abs().max(sides[1][point].abs());
+            self.0.push([apart, if scale.is_finite() { scale } else { 0.0 }]);
+        }
+    }
+
+    /// The largest difference, relative to the larger of the scale at the point and the mean scale: where both sides
+    /// all but vanish, their rounding errors are those of the larger numbers that cancel.
+    fn worst(&self) -> f64 {
+        // a share of each, so that large scales do not overflow
+        let share = 1.0 / self.0.len() as f64;
+        let mean = self.0.iter().map(|[_, scale]| share * scale).sum::<f64>();
+        let apart = self.0.iter().filter(|[apart, _]| *apart > 0.0);
+        apart
+            .map(|[apart, scale]| apart / scale.max(mean))
+            .fold(0.0, f64::max)
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod constants;
 pub mod cross_check;
+pub mod device;
 pub mod enclose;
 pub mod points;
 pub mod population;
@@ -15,6 +16,7 @@ mod ties;
 
 use serde::{Deserialize, Serialize};
 
+use crate::burn::device::Backend;
 use crate::case::CheckSpec;
 use crate::claim::Claim;
 use crate::eval::interval::Interval;
@@ -41,6 +43,9 @@ pub struct Options {
     pub max_boxes: u64,
     /// starts of the search
     pub starts: u64,
+    /// Burn device that the samples are evaluated on; the bulk evaluator where absent
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Backend>,
 }
 
 impl Options {
@@ -53,6 +58,7 @@ impl Options {
             tolerance: tolerance(claim),
             max_boxes: check.max_boxes,
             starts: check.starts,
+            device: None,
         }
     }
 }
@@ -64,6 +70,8 @@ pub enum Failure {
     Hopeless,
     /// the claim is about expectations, and its slack is no mean over the examples
     NotAverage(String),
+    /// the device that the options name is not to be had
+    Device(String),
     /// Burn refused something
     Run(String),
 }

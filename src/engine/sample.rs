@@ -1,5 +1,5 @@
-//! Sampling: the slack at many points, by the bulk evaluator with our own derivatives. Burn and its
-//! autodiff are the reference, at the points of [`super::cross_check`].
+//! Sampling: the slack at many points, by the bulk evaluator or on a Burn device ([`super::device`]), with
+//! our own derivatives. Burn and its autodiff are the reference, at the points of [`super::cross_check`].
 //!
 //! The uniform points give the statistics; the directed ones (near the diagonal, near kinks, on the
 //! boundary) only look for violations. Nothing here is rigorous: what looks like a violation goes to
@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::device::OnDevice;
 use super::points::{Blocks, Draw, Point, Points};
 use super::statistics::{Histogram, Quantile, clopper_pearson_upper, histogram, quantiles};
 use super::{Failure, Options};
+use crate::burn::device::Backend;
 use crate::claim::Claim;
 use crate::eval::bulk::{Bulk, LANES};
 
@@ -178,6 +180,9 @@ pub fn sample(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(Sampling, Vec<Candidate>), Failure> {
     let bulk = Bulk::new(&claim.graph, &[claim.slack]).map_err(Failure::Run)?;
+    let device = (options.device)
+        .map(|backend| OnDevice::new(claim, backend))
+        .transpose()?;
     let tolerance = options.tolerance;
     let count = if points.free().is_empty() {
         1
@@ -193,7 +198,10 @@ pub fn sample(
         let mut tally = Tally::default();
         for from in (0..count).step_by(CHUNK as usize) {
             let numbers = from..count.min(from + CHUNK);
-            let (slacks, draws) = run(points, &bulk, draw, numbers, batch, progress)?;
+            let (slacks, draws) = match &device {
+                Some(device) => device.run(points, draw, numbers, progress)?,
+                None => run(points, &bulk, draw, numbers, batch, progress)?,
+            };
             tally.draws += draws;
             tally.add(from, &slacks, tolerance);
             // the worst so far; of equal ones the first
@@ -264,13 +272,24 @@ pub fn sample(
         .filter_map(|(index, draw, slack)| points.draw(draw, index).0.map(|point| Candidate { point, slack }))
         .collect();
     let sampling = Sampling {
-        engine: "bulk evaluator, f64, our own derivatives; Burn's autodiff at the points of the cross-checks"
-            .to_owned(),
+        engine: engine(options.device),
         kinks: "relu'(0) = 0, leaky_relu'(0) = 1, abs'(0) = 0; ties of max go to the first".to_owned(),
         uniform,
         directed,
     };
     Ok((sampling, candidates))
+}
+
+/// What evaluates the slack, for people.
+fn engine(device: Option<Backend>) -> String {
+    match device {
+        None => "bulk evaluator, f64, our own derivatives; Burn's autodiff at the points of the cross-checks"
+            .to_owned(),
+        Some(device) => format!(
+            "Burn's device {device}, f64, our own derivatives; the bulk evaluator and Burn's autodiff at the points of the \
+             cross-checks"
+        ),
+    }
 }
 
 /// Slacks of the points of a kind with these numbers, in their order, and the draws that they took.

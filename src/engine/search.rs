@@ -205,8 +205,10 @@ impl Descent {
         let (input, set) = &self.points.free()[side];
         let mut moved = point.clone();
         let coordinates = moved.side_mut(*input);
+        // the scale of a set is a walk over its coordinates
+        let step = share * set.scale();
         for &coordinate in group {
-            coordinates[coordinate] += share * set.scale();
+            coordinates[coordinate] += step;
         }
         set.project(coordinates);
         moved

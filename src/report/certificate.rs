@@ -412,6 +412,16 @@ fn check(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
             count(checks.points)
         ),
     ]);
+    if let Some((device, apart)) = certificate.options.device.zip(checks.device) {
+        rows.push(vec![
+            "Sampled on".to_owned(),
+            format!(
+                "Burn's device {device}; {} relative difference from the bulk evaluator at most, at {} points",
+                short(apart),
+                count(checks.points)
+            ),
+        ]);
+    }
     let agreed = match entry.source {
         Some(_) => {
             "Case and statement were compared with the case file when this page was made; the evidence was not \
@@ -426,7 +436,7 @@ fn check(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
              first means that the certificate holds, 1 that it is refused."
                 .to_owned(),
         ),
-        commands(entry),
+        commands(entry, certificate),
         Block::Text(agreed.to_owned()),
         Block::Table(Table {
             caption: "Digests, versions and agreement of independent evaluators".to_owned(),
@@ -437,7 +447,7 @@ fn check(entry: &Entry, certificate: &Certificate) -> Vec<Block> {
 }
 
 /// The commands that check a certificate.
-fn commands(entry: &Entry) -> Block {
+fn commands(entry: &Entry, certificate: &Certificate) -> Block {
     let case = entry
         .source
         .map_or("CASE.json".to_owned(), |source| quoted(&source.file));
@@ -447,10 +457,13 @@ fn commands(entry: &Entry) -> Block {
         .flat_map(|source| &source.settings)
         .map(|(name, value)| format!(" --set {}", quoted(&format!("{name}={value}"))))
         .collect();
+    let device = (certificate.options.device)
+        .map(|device| format!(" --device {device}"))
+        .unwrap_or_default();
     Block::Code(Code {
         language: "sh",
         text: format!(
-            "proxycert verify {} --case {case}{settings}\nproxycert certify {case}{settings}",
+            "proxycert verify {} --case {case}{settings}\nproxycert certify {case}{settings}{device}",
             quoted(&entry.file)
         ),
         folded: None,

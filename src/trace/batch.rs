@@ -1,6 +1,7 @@
 //! Stochastic gradients: the mean over a batch of the gradients of single examples, by Burn's autodiff.
 
-use crate::burn::executor::{Backend, Executor};
+use crate::burn::device::Backend;
+use crate::burn::executor::Executor;
 use crate::claim::descent::Examples;
 use crate::engine::stream::Stream;
 use crate::graph::GradientRequest;

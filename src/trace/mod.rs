@@ -10,7 +10,8 @@ pub mod record;
 
 use rayon::prelude::*;
 
-use crate::burn::executor::{Backend, Executor};
+use crate::burn::device::Backend;
+use crate::burn::executor::Executor;
 use crate::case::{Case, GuaranteeSpec};
 use crate::certificate::{Tool, case_record};
 use crate::claim::Claim;
