@@ -5,12 +5,15 @@
 //! directional derivative, since `||grad f|| >= <grad f, u>` for every `u` of norm at most 1. And a common
 //! factor of the slack that cannot be negative may be divided out, after which multiples of what the
 //! region's inequalities say is not negative may be subtracted; then nothing is left for a tolerance.
-//! Third, what is quadratic in the coordinates may be left out where it is not negative anywhere.
+//! Third, what is quadratic in the coordinates may be left out where it is not negative anywhere, and a combination of
+//! squares that is a positive semidefinite quadratic form leaves nothing to show. Last, a polynomial on a ball may be one in
+//! the distance from its centre and one direction.
 
 use dashu_ratio::RBig;
 
 use super::cut::scalars;
-use super::quadratic::without_quadratic;
+use super::quadratic::{is_sum_of_squares, without_quadratic};
+use super::radial::radial;
 use crate::claim::Claim;
 use crate::claim::region::{Set, membership};
 use crate::eval::RigorousArithmetic;
@@ -20,13 +23,15 @@ use crate::symbolic::{Enclosures, Factors, FormId, MonomialId, Symbolic};
 
 /// What must not be negative, up to the tolerance.
 #[derive(Clone, Debug)]
-pub struct Goal {
-    /// holds the form; coordinates are those that vary, `w` first
+pub struct Goal<V> {
+    /// holds the form; coordinates are those that vary, `w` first, or what a reduction puts in their place
     pub arena: Symbolic,
     /// the slack, or what is left of it
     pub form: FormId,
     /// how far below zero it may lie
     pub tolerance: RBig,
+    /// ranges of the coordinates
+    pub hull: Vec<V>,
 }
 
 /// How the goal is made; part of a proof.
@@ -40,15 +45,19 @@ pub struct Reductions<'a> {
     pub relieved: bool,
     /// whether products of sums are multiplied out
     pub expanded: bool,
+    /// whether it is a sum of squares, so that nothing is left to show
+    pub squares: bool,
+    /// whether the distance from the centre of the region and one direction take the place of the coordinates
+    pub radial: bool,
 }
 
 /// The goal of a claim over the hull of its region; `None` where a reduction does not apply.
-pub fn goal<A: RigorousArithmetic>(
+pub fn goal<A: RigorousArithmetic + Clone>(
     claim: &Claim,
     reductions: Reductions,
     hull: &[A::Value],
     arithmetic: A,
-) -> Option<Goal> {
+) -> Option<Goal<A::Value>> {
     let mut graph = claim.graph.clone();
     let slack = if reductions.direction.is_empty() {
         claim.slack
@@ -80,7 +89,7 @@ pub fn goal<A: RigorousArithmetic>(
     let mut form = forms[0][0];
     let mut tolerance = claim.tolerance.clone();
     if reductions.divided {
-        form = divide(&mut arena, form, hull, arithmetic)?;
+        form = divide(&mut arena, form, hull, arithmetic.clone())?;
         tolerance = RBig::ZERO;
         for constraint in forms[1..].iter().flatten() {
             if let Some(rest) = subtract(&mut arena, form, *constraint) {
@@ -91,10 +100,23 @@ pub fn goal<A: RigorousArithmetic>(
     if reductions.relieved {
         form = without_quadratic(&mut arena, form)?;
     }
+    if reductions.squares {
+        if !is_sum_of_squares(&mut arena, form)? {
+            return None;
+        }
+        form = arena.constant(RBig::ZERO);
+        tolerance = RBig::ZERO;
+    }
+    let mut hull = hull.to_vec();
+    if reductions.radial {
+        let radial = radial(claim, &arena, form, arithmetic)?;
+        (arena, form, hull) = (radial.arena, radial.form, radial.ranges);
+    }
     (!arena.exhausted()).then_some(Goal {
         arena,
         form,
         tolerance,
+        hull,
     })
 }
 
