@@ -7,9 +7,11 @@ use dashu_ratio::RBig;
 use super::{Atom, AtomId, FormId, Symbolic};
 
 /// Most terms.
-const MAX_TERMS: usize = 50_000;
-/// Most products of terms in one multiplication.
+const MAX_TERMS: usize = 20_000;
+/// Most products of terms in one multiplication, and in all of those that expand one form.
 const MAX_PRODUCTS: usize = 2_000_000;
+/// Largest power of a factor.
+const MAX_POWER: i32 = 64;
 
 /// A product of powers of generators: sorted, exponents positive.
 pub type Powers = Vec<(u32, u32)>;
@@ -148,6 +150,8 @@ pub struct Expansion<'a, L: FnMut(AtomId) -> Option<Polynomial>> {
     /// what an atom that is no sum stands for
     leaf: L,
     known: HashMap<AtomId, Option<Polynomial>>,
+    /// products of terms so far
+    work: usize,
 }
 
 impl<'a, L: FnMut(AtomId) -> Option<Polynomial>> Expansion<'a, L> {
@@ -157,6 +161,7 @@ impl<'a, L: FnMut(AtomId) -> Option<Polynomial>> Expansion<'a, L> {
             arena,
             leaf,
             known: HashMap::new(),
+            work: 0,
         }
     }
 
@@ -175,16 +180,25 @@ impl<'a, L: FnMut(AtomId) -> Option<Polynomial>> Expansion<'a, L> {
     }
 
     /// `product of atom^exponent`, of atoms behind a form that was asked for before.
-    pub fn product(&self, factors: impl IntoIterator<Item = (AtomId, i32)>) -> Option<Polynomial> {
+    pub fn product(&mut self, factors: impl IntoIterator<Item = (AtomId, i32)>) -> Option<Polynomial> {
         let mut product = Polynomial::constant(RBig::ONE);
         for (atom, exponent) in factors {
             let value = self.known.get(&atom)?.as_ref()?;
-            product = product.times(&value.power(u32::try_from(exponent).ok()?)?)?;
+            if !(0..=MAX_POWER).contains(&exponent) {
+                return None;
+            }
+            for _ in 0..exponent {
+                self.work += product.terms.len() * value.terms.len();
+                if self.work > MAX_PRODUCTS {
+                    return None;
+                }
+                product = product.times(value)?;
+            }
         }
         Some(product)
     }
 
-    fn sum(&self, id: FormId) -> Option<Polynomial> {
+    fn sum(&mut self, id: FormId) -> Option<Polynomial> {
         let form = self.arena.form(id);
         let mut sum = Polynomial::constant(form.constant.clone());
         for (monomial, coefficient) in &form.terms {
@@ -192,5 +206,70 @@ impl<'a, L: FnMut(AtomId) -> Option<Polynomial>> Expansion<'a, L> {
             sum.add(coefficient, &self.product(factors)?);
         }
         Some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn x(number: u32) -> Polynomial {
+        Polynomial::generator(number)
+    }
+
+    fn sum(parts: &[(i32, &Polynomial)]) -> Polynomial {
+        let mut sum = Polynomial::default();
+        for (factor, part) in parts {
+            sum.add(&RBig::from(*factor), part);
+        }
+        sum
+    }
+
+    /// `(x + y)^3 = x^3 + 3 x^2 y + 3 x y^2 + y^3`, and what cancels leaves no term.
+    #[test]
+    fn powers_and_cancellation() {
+        let cube = sum(&[(1, &x(0)), (1, &x(1))]).power(3).unwrap();
+        let coefficients: Vec<RBig> = [
+            vec![(0, 3)],
+            vec![(0, 2), (1, 1)],
+            vec![(0, 1), (1, 2)],
+            vec![(1, 3)],
+        ]
+        .map(|powers: Powers| cube.coefficient(&powers))
+        .into();
+        assert_eq!(coefficients, [1, 3, 3, 1].map(RBig::from));
+        assert_eq!(cube.terms().count(), 4);
+        assert_eq!(sum(&[(2, &cube), (-2, &cube)]), Polynomial::default());
+    }
+
+    /// `x^2 - y^2` at `x = u + v`, `y = u - v` is `4 u v`.
+    #[test]
+    fn composition() {
+        let (u, v) = (x(7), x(8));
+        let form = sum(&[(1, &x(0).power(2).unwrap()), (-1, &x(1).power(2).unwrap())]);
+        let image = form.compose(|number| Some(sum(&[(1, &u), (if number == 0 { 1 } else { -1 }, &v)])));
+        assert_eq!(image.unwrap(), sum(&[(4, &u.times(&v).unwrap())]));
+        assert_eq!(form.compose(|_| None), None);
+    }
+
+    /// A form whose sums are not multiplied out, and one with a factor that nothing stands for, or in a denominator.
+    #[test]
+    fn expansion_of_forms() {
+        let mut arena = Symbolic::default();
+        let (a, b) = (arena.variable(0), arena.variable(1));
+        let (plus, minus) = (arena.add(a, b), arena.sub(a, b));
+        let product = arena.mul(plus, minus);
+        let inverse = arena.power(plus, -1);
+        let expand = |form: FormId, known: u32| {
+            let leaf = |atom: AtomId| match arena.atom(atom) {
+                Atom::Variable(number) if *number < known => Some(x(*number)),
+                _ => None,
+            };
+            Expansion::new(&arena, leaf).of(form)
+        };
+        let squares = sum(&[(1, &x(0).power(2).unwrap()), (-1, &x(1).power(2).unwrap())]);
+        assert_eq!(expand(product, 2), Some(squares));
+        assert_eq!(expand(product, 1), None);
+        assert_eq!(expand(inverse, 2), None);
     }
 }

@@ -14,6 +14,7 @@ pub mod prepare;
 mod quadratic;
 mod radial;
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -30,7 +31,7 @@ use crate::eval::interval::{Interval, IntervalArithmetic};
 use crate::symbolic::{Enclosures, FormId, Symbolic};
 use cut::Cut;
 use pieces::{Ranges, pieces};
-use prepare::{Reductions, goal};
+use prepare::{Normal, Reductions, goal_of};
 
 /// Names the method in certificates.
 pub const RULE: &str = "lifting";
@@ -192,9 +193,19 @@ pub fn cut_of(arena: Symbolic, form: FormId, joined: bool) -> Option<Cut> {
 /// Tries to prove the claim with at most so many boxes; `None` where it does not come apart.
 pub fn prove(claim: &Claim, max_boxes: u64) -> Option<Attempt> {
     let hull = defined_hull(claim, IntervalArithmetic::new())?;
+    // most plans begin with the same normal form
+    let plain = OnceCell::new();
     let mut last = None;
     for plan in plans(claim, &hull) {
-        let attempt = attempt(claim, &hull, plan, max_boxes);
+        let attempt = if plan.direction.is_empty() && !plan.divided && !plan.expanded {
+            let normal = plain.get_or_init(|| Normal::new(claim, Reductions::default()));
+            normal
+                .as_ref()
+                .and_then(|normal| attempt(claim, normal, &hull, plan, max_boxes))
+        } else {
+            let normal = Normal::new(claim, plan.reductions());
+            normal.and_then(|normal| attempt(claim, &normal, &hull, plan, max_boxes))
+        };
         if attempt.as_ref().is_some_and(|attempt| attempt.proof.is_some()) {
             return attempt;
         }
@@ -241,9 +252,15 @@ fn plans<'a>(claim: &'a Claim, hull: &'a [Interval]) -> impl Iterator<Item = Lif
 }
 
 /// Tries to prove the claim after the reductions of a plan.
-fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) -> Option<Attempt> {
+fn attempt(
+    claim: &Claim,
+    normal: &Normal,
+    hull: &[Interval],
+    mut plan: Lifting,
+    max_boxes: u64,
+) -> Option<Attempt> {
     let arithmetic = IntervalArithmetic::new;
-    let goal = goal(claim, plan.reductions(), hull, arithmetic())?;
+    let goal = goal_of(claim, normal, plan.reductions(), hull, arithmetic())?;
     let tolerance = goal.tolerance;
     let mut cut = cut_of(goal.arena, goal.form, plan.joined)?;
     let ranges = ranges(&cut, &goal.hull, arithmetic())?;

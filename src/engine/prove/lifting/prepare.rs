@@ -12,8 +12,8 @@
 use dashu_ratio::RBig;
 
 use super::cut::scalars;
-use super::quadratic::{is_sum_of_squares, without_quadratic};
-use super::radial::radial;
+use super::quadratic::{are_squares, is_sum_of_squares, without_quadratic};
+use super::radial::{in_one_ball, radial};
 use crate::claim::Claim;
 use crate::claim::region::{Set, membership};
 use crate::eval::RigorousArithmetic;
@@ -51,6 +51,51 @@ pub struct Reductions<'a> {
     pub radial: bool,
 }
 
+/// The slack of a claim in normal form.
+#[derive(Clone, Debug)]
+pub struct Normal {
+    arena: Symbolic,
+    slack: FormId,
+    /// inequalities that make the region, where the slack is to be divided
+    constraints: Vec<FormId>,
+}
+
+impl Normal {
+    /// With what the reductions put in place of a norm, and multiplied out if they say so.
+    pub fn new(claim: &Claim, reductions: Reductions) -> Option<Normal> {
+        let mut graph = claim.graph.clone();
+        let slack = if reductions.direction.is_empty() {
+            claim.slack
+        } else {
+            if reductions.direction.len() != claim.dimension || !within_unit_ball(reductions.direction) {
+                return None;
+            }
+            let direction = graph.data(reductions.direction.to_vec().into(), &[claim.dimension]);
+            slack_along(claim, &mut graph, direction)?
+        };
+        let mut roots = vec![slack];
+        if reductions.divided {
+            // every inequality that makes the region but the sides of boxes, and those that jump: at the jump
+            // the region may have other elements of the Clarke set than the slack
+            let constraints = claim.region.constraints.iter().copied();
+            roots.extend(constraints.filter(|constraint| graph.is_continuous(*constraint)));
+            for (input, set) in claim.region.free() {
+                if matches!(set, Set::Ball { .. }) {
+                    roots.extend(membership(&mut graph, input, set));
+                }
+            }
+        }
+        let inputs = claim.region.inputs();
+        let start = Symbolic::expanding(reductions.expanded);
+        let (arena, forms) = scalars(&graph, &roots, &inputs, claim.dimension, start)?;
+        Some(Normal {
+            arena,
+            slack: forms[0][0],
+            constraints: forms[1..].concat(),
+        })
+    }
+}
+
 /// The goal of a claim over the hull of its region; `None` where a reduction does not apply.
 pub fn goal<A: RigorousArithmetic + Clone>(
     claim: &Claim,
@@ -58,40 +103,33 @@ pub fn goal<A: RigorousArithmetic + Clone>(
     hull: &[A::Value],
     arithmetic: A,
 ) -> Option<Goal<A::Value>> {
-    let mut graph = claim.graph.clone();
-    let slack = if reductions.direction.is_empty() {
-        claim.slack
-    } else {
-        if reductions.direction.len() != claim.dimension || !within_unit_ball(reductions.direction) {
-            return None;
-        }
-        let direction = graph.data(reductions.direction.to_vec().into(), &[claim.dimension]);
-        slack_along(claim, &mut graph, direction)?
-    };
-    // every inequality that makes the region but the sides of boxes, and those that jump: at the jump
-    // the region may have other elements of the Clarke set than the slack
-    let mut constraints = claim.region.constraints.clone();
-    constraints.retain(|constraint| graph.is_continuous(*constraint));
-    if reductions.divided {
-        for (input, set) in claim.region.free() {
-            if matches!(set, Set::Ball { .. }) {
-                constraints.extend(membership(&mut graph, input, set));
-            }
-        }
-    } else {
-        constraints.clear();
+    let normal = Normal::new(claim, reductions)?;
+    goal_of(claim, &normal, reductions, hull, arithmetic)
+}
+
+/// The same for a slack that is in normal form already.
+pub fn goal_of<A: RigorousArithmetic + Clone>(
+    claim: &Claim,
+    normal: &Normal,
+    reductions: Reductions,
+    hull: &[A::Value],
+    arithmetic: A,
+) -> Option<Goal<A::Value>> {
+    // before anything is copied
+    let plain = !(reductions.divided || reductions.relieved);
+    if plain && reductions.squares && !are_squares(&normal.arena, normal.slack) {
+        return None;
     }
-    let mut roots = vec![slack];
-    roots.extend(&constraints);
-    let inputs = claim.region.inputs();
-    let start = Symbolic::expanding(reductions.expanded);
-    let (mut arena, forms) = scalars(&graph, &roots, &inputs, claim.dimension, start)?;
-    let mut form = forms[0][0];
+    if reductions.radial && !in_one_ball(claim) {
+        return None;
+    }
+    let mut arena = normal.arena.clone();
+    let mut form = normal.slack;
     let mut tolerance = claim.tolerance.clone();
     if reductions.divided {
         form = divide(&mut arena, form, hull, arithmetic.clone())?;
         tolerance = RBig::ZERO;
-        for constraint in forms[1..].iter().flatten() {
+        for constraint in &normal.constraints {
             if let Some(rest) = subtract(&mut arena, form, *constraint) {
                 form = rest;
             }

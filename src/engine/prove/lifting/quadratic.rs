@@ -47,22 +47,30 @@ pub fn without_quadratic(arena: &mut Symbolic, id: FormId) -> Option<FormId> {
     (squares && is_nonnegative(&quadratic)?).then(|| arena.sum_of_terms(&rest))
 }
 
+/// Whether every term of the form is a rational multiple of a square.
+pub fn are_squares(arena: &Symbolic, id: FormId) -> bool {
+    let mut factors = arena
+        .form(id)
+        .terms
+        .iter()
+        .flat_map(|(monomial, _)| arena.factors(*monomial));
+    factors.all(|(_, power)| *power > 0 && power % 2 == 0)
+}
+
 /// Whether the form is a combination of squares `sum of c_k s_k^2` that is nowhere negative, as an identity.
 ///
 /// Each `s_k`, multiplied out, is a combination of products `m_i` of atoms, so that the form is `sum of G_ij m_i m_j` with
 /// `G = sum of c_k s_k s_k^T`, which must be positive semidefinite. Entries of a softmax sum to 1: the first of them is 1
 /// less the others.
 pub fn is_sum_of_squares(arena: &mut Symbolic, id: FormId) -> Option<bool> {
+    if !are_squares(arena, id) {
+        return None;
+    }
     let form = arena.form(id).clone();
     let mut squares: Vec<(RBig, Factors)> = vec![(form.constant.clone(), Factors::new())];
     for (monomial, coefficient) in &form.terms {
-        let mut root = arena.factors(*monomial).clone();
-        for (_, power) in &mut root {
-            if *power < 0 || *power % 2 == 1 {
-                return None;
-            }
-            *power /= 2;
-        }
+        let factors = arena.factors(*monomial).iter();
+        let root = factors.map(|&(atom, power)| (atom, power / 2)).collect();
         squares.push((coefficient.clone(), root));
     }
     // what the first entry of each softmax is

@@ -30,6 +30,11 @@ pub struct Radial<V> {
     pub ranges: Vec<V>,
 }
 
+/// Whether one point varies, in a ball, with few coordinates.
+pub fn in_one_ball(claim: &Claim) -> bool {
+    matches!(claim.region.free()[..], [(_, Set::Ball { .. })]) && claim.dimension <= MAX_DIMENSION
+}
+
 /// A form in the coordinates of the one point that varies, over its ball, in two variables; `None` where it is not such a
 /// polynomial.
 pub fn radial<A: RigorousArithmetic>(
@@ -41,10 +46,10 @@ pub fn radial<A: RigorousArithmetic>(
     let &[(_, Set::Ball { center, radius })] = &claim.region.free()[..] else {
         return None;
     };
-    let dimension = claim.dimension;
-    if dimension > MAX_DIMENSION {
+    if !in_one_ball(claim) {
         return None;
     }
+    let dimension = claim.dimension;
     let (center, radius) = ball(&claim.graph, center, radius, dimension)?;
     let mut expansion = Expansion::new(arena, |atom| match *arena.atom(atom) {
         Atom::Variable(number) => {
