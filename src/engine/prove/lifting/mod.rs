@@ -307,16 +307,22 @@ fn attempt(
                 > 0;
         if !refined {
             let depth = searches.iter().map(|search| search.depth).max().unwrap_or(0);
+            let spare = 0.5 * (lower - floor);
             let proof = (done && boxes <= max_boxes)
-                .then(|| proof(plan, searches))
+                .then(|| proof(plan, searches, spare))
                 .flatten();
             return Some(Attempt { proof, boxes, depth });
         }
     }
 }
 
-fn proof(plan: Lifting, searches: Vec<Search>) -> Option<Lifting> {
-    let parts: Vec<PartProof> = searches.into_iter().map(Search::proof).collect::<Option<_>>()?;
+fn proof(plan: Lifting, searches: Vec<Search>, spare: f64) -> Option<Lifting> {
+    let mut parts: Vec<PartProof> = searches.into_iter().map(Search::proof).collect::<Option<_>>()?;
+    // a convex piece is often settled by one tangent, which touches elsewhere in another arithmetic: half of what is
+    // left over pays for that
+    if let ([only], true) = (&mut parts[..], plan.joined) {
+        only.floor -= spare.max(0.0);
+    }
     let length: usize = parts.iter().flat_map(|part| &part.trees).map(String::len).sum();
     (length <= MAX_TEXT).then_some(Lifting { parts, ..plan })
 }
