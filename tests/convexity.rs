@@ -9,7 +9,7 @@ use proxycert::certificate::Certificate;
 use proxycert::certificate::verify::verify;
 use proxycert::claim::Claim;
 use proxycert::engine::points::Points;
-use proxycert::engine::prove::convexity::{self, CONVEXITY, HESSIAN};
+use proxycert::engine::prove::convexity::{self, CONVEXITY, GAP, HESSIAN};
 use proxycert::engine::prove::{RULE, lifting, prove};
 use proxycert::engine::{self, Options, Silent, Verdict};
 use proxycert::eval::float::FloatArithmetic;
@@ -54,6 +54,8 @@ fn boxes(w: &str) -> String {
 }
 
 const CONVEX: &str = r#"{"convex": {"f": "f"}}"#;
+const PINSKER: &str = r#"{"inequality":
+    "f(w) - f(v) - dot(grad(f)(v), w - v) >= 1/2*sum(abs(grad(f)(w) - grad(f)(v)))^2"}"#;
 
 /// The rule that proves a claim, if one does; a proof must be accepted by `verify`.
 fn rule(case: &Case, claim: &Claim, max_boxes: u64) -> Option<String> {
@@ -812,13 +814,14 @@ fn forged_certificates_are_refused() {
         (CONVEXITY, "softplus(x[0]) + abs(x[1])"),
         (HESSIAN, "x[0]^2 + sin(x[0]) + x[1]^2 + x[0]*x[1]/8"),
         (lifting::RULE, ""),
+        (GAP, "logsumexp(x)"),
     ];
     let region = boxes("[-1, 1]");
     for (name, f) in specimens {
-        let (f, text) = if name == lifting::RULE {
-            ("sum(x^2)", r#"{"inequality": "f(w) + 1 >= f(v)/2"}"#)
-        } else {
-            (f, CONVEX)
+        let (f, text) = match name {
+            lifting::RULE => ("sum(x^2)", r#"{"inequality": "f(w) + 1 >= f(v)/2"}"#),
+            GAP => (f, PINSKER),
+            _ => (f, CONVEX),
         };
         let (case, claim) = load(2, f, text, &region);
         let findings = engine::run(&claim, &options(&claim, 1_000), &Silent).unwrap();
@@ -837,7 +840,16 @@ fn forged_certificates_are_refused() {
             forged.verdict == Verdict::Proved && verify(&forged, case, claim, &Silent).is_ok()
         };
         assert!(accepts(&|_| {}, &case, &claim));
-        for other in [RULE, CONVEXITY, HESSIAN, "", "Convexity", "convexity ", "hessian"] {
+        for other in [
+            RULE,
+            CONVEXITY,
+            HESSIAN,
+            GAP,
+            "",
+            "Convexity",
+            "convexity ",
+            "hessian",
+        ] {
             assert_eq!(
                 accepts(&|proof| proof.rule = other.to_owned(), &case, &claim),
                 other == name,
@@ -877,9 +889,10 @@ fn forged_certificates_are_refused() {
             ("sum(x^2)", r#"{"weakly_quasi_convex": {"f": "f", "tau": "1/2"}}"#),
             ("sum(x^2)", r#"{"one_point_convex": {"f": "f", "mu": 1}}"#),
             ("sum(x^2)", r#"{"inequality": "f(w) >= 1/1000000"}"#),
+            ("logsumexp(x) - 1/8*sum(x^2)", PINSKER),
         ] {
             let (case, claim) = load(2, f, text, &region);
-            for other in [CONVEXITY, HESSIAN] {
+            for other in [CONVEXITY, HESSIAN, GAP] {
                 let change = |proof: &mut proxycert::engine::prove::Proof| proof.rule = other.to_owned();
                 assert!(!accepts(&change, &case, &claim), "{name} as {other} for {f}");
             }

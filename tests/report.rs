@@ -76,10 +76,10 @@ fn markdown_and_latex() {
         let text = report::markdown(&[entry(certificate, Some(source))]);
         assert_snapshot(&format!("report-{}.md", certificate.case.name), &text);
     }
-    let (_, supported) = catalogue("cocoercive");
+    let (_, supported) = catalogue("two-layer-linear-matrix");
     assert_eq!(supported.verdict, Verdict::Supported);
     assert_snapshot(
-        "report-cocoercive.md",
+        "report-two-layer-linear-matrix.md",
         &report::markdown(&[entry(&supported, None)]),
     );
     let mut all: Vec<Entry> = shown
@@ -196,7 +196,7 @@ fn pages() -> Vec<(String, String)> {
         "phase-retrieval",
         "leaky-net-gradient-2",
         "iris-logistic",
-        "cocoercive",
+        "two-layer-linear-matrix",
         "iris-softmax-shrunk",
     ];
     let specimens = names.map(catalogue);
@@ -453,7 +453,7 @@ fn formulas_too_deep_for_a_converter_are_left_as_words() {
 
 #[test]
 fn counts_of_a_forged_certificate_may_be_anything() {
-    let (_, mut certificate) = catalogue("cocoercive");
+    let (_, mut certificate) = catalogue("two-layer-linear-matrix");
     let sampling = &mut certificate.evidence.sampling;
     sampling.uniform.histogram.as_mut().unwrap().counts = vec![u64::MAX; 32];
     sampling.uniform.count = u64::MAX;
@@ -527,7 +527,7 @@ fn sentences_of_the_verdicts() {
     assert!(
         refuted.contains("certainly below 0") && refuted.contains("does not by itself contradict the source")
     );
-    let supported = sentence("cocoercive");
+    let supported = sentence("two-layer-linear-matrix");
     // 1 - 0.01^(1/2000) = 0.0022999 for confidence 0.99
     for part in [
         "This is no proof.",

@@ -8,7 +8,7 @@ use proxycert::certificate::Certificate;
 use proxycert::certificate::verify::verify;
 use proxycert::claim::Claim;
 use proxycert::engine::prove::Proof;
-use proxycert::engine::prove::convexity::{self, CONVEXITY, HESSIAN};
+use proxycert::engine::prove::convexity::{self, CONVEXITY, GAP, HESSIAN};
 use proxycert::engine::{self, Options, Silent, Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -228,6 +228,101 @@ fn by_composition() {
             truth.then_some(CONVEXITY),
             "{f}"
         );
+    }
+}
+
+/// The gap over the tangent against the change of the gradient, with the largest constant that is true. That it is the
+/// largest: in one direction the gap is `q t^2/2` and the change `q t`, near a point of the largest curvature `q`.
+#[test]
+fn gaps_over_the_tangent() {
+    const EUCLIDEAN: &str = "norm(grad(f)(w) - grad(f)(v))^2";
+    const SUM: &str = "sum(abs(grad(f)(w) - grad(f)(v)))^2";
+    for (dimension, f, change, range, constant) in [
+        // curvature 1 and 3
+        (2, "sum(x^2)/2", EUCLIDEAN, "[-1, 1]", "1/2"),
+        (2, "x[0]^2/2 + 3/2*x[1]^2", EUCLIDEAN, "[-1, 1]", "1/6"),
+        // s (1 - s) <= 1/4, along (1, 1) twice as much; |(1, 1)|_1^2 = 4 times as much in the largest size
+        (1, "sum(softplus(x))", EUCLIDEAN, "[-2, 2]", "2"),
+        (2, "softplus(x[0] + x[1])", EUCLIDEAN, "[-2, 2]", "1"),
+        (2, "softplus(x[0] + x[1])", SUM, "[-2, 2]", "1/2"),
+        (2, "softplus(x[0] + x[1]) - logsumexp(0*x)", SUM, "[-2, 2]", "1/2"),
+        // Pinsker's inequality
+        (2, "logsumexp(x)", SUM, "[-2, 2]", "1/2"),
+        (3, "logsumexp(x)", SUM, "[-2, 2]", "1/2"),
+        // the rows of A differ by (2, 1), (1/2, 4), (-3/2, 3): 9/2 at most, so 81/16, near a half each of two
+        (2, "logsumexp(A @ x)", SUM, "[-5, 5]", "8/81"),
+    ] {
+        for (factor, truth) in [("(1 - 1/1000000)", true), ("1", true), ("(1 + 1/100)", false)] {
+            for text in [
+                format!("f(w) - f(v) - dot(grad(f)(v), w - v) >= {factor}*{constant}*{change}"),
+                format!("3*f(v) >= 3*f(w) + 3*dot(grad(f)(w), v - w) + 3*{factor}*({constant})*{change}"),
+            ] {
+                let found = proof(&load(dimension, f, &inequality(&text), range)).map(|proof| proof.rule);
+                // exact where all is algebra; a bound of a second derivative is rounded
+                if factor == "1" && !f.starts_with("logsumexp") {
+                    continue;
+                }
+                assert_eq!(found.as_deref(), truth.then_some(GAP), "{f}: {text}");
+            }
+        }
+    }
+    // true or not, none of these is what the rule proves: not convex, or not smooth, on the box or beside it; other
+    // inequalities; another norm
+    for (f, text) in [
+        (
+            "sum(x^2) - 5*logsumexp(x)",
+            "f(w) - f(v) - dot(grad(f)(v), w - v) >= C*E",
+        ),
+        ("sum(abs(x))", "f(w) - f(v) - dot(grad(f)(v), w - v) >= C*E"),
+        ("sum(relu(x)^2)", "f(w) - f(v) - dot(grad(f)(v), w - v) >= C*S"),
+        ("sum((x + 1)^3)", "f(w) - f(v) - dot(grad(f)(v), w - v) >= C*E"),
+        (
+            "sum(-log(x + 5/4))",
+            "f(w) - f(v) - dot(grad(f)(v), w - v) >= 1/40*E",
+        ),
+        (
+            "logsumexp(x)",
+            "f(w) - f(v) - dot(grad(f)(v), w - v) >= C*S - 1/1000",
+        ),
+        ("logsumexp(x)", "f(w) - f(v) - dot(grad(f)(v), w + v) >= C*S"),
+        ("logsumexp(x)", "f(w) - f(v) - dot(grad(f)(w), w - v) >= C*S"),
+        ("logsumexp(x)", "f(w) - f(v) - 2*dot(grad(f)(v), w - v) >= C*S"),
+        (
+            "logsumexp(x)",
+            "f(w) - f(v) - dot(grad(f)(v), w - v) >= C*S + C*E",
+        ),
+        (
+            "logsumexp(x)",
+            "f(w) - f(v) - dot(grad(f)(v), w - v) >= C*norm(grad(f)(w) - grad(f)(v))",
+        ),
+        ("logsumexp(x)", "f(v) - f(w) + dot(grad(f)(v), w - v) >= C*S"),
+        ("-logsumexp(x)", "f(w) - f(v) - dot(grad(f)(v), w - v) >= C*S"),
+    ] {
+        let text = text
+            .replace('C', "1/1000")
+            .replace('E', EUCLIDEAN)
+            .replace('S', SUM);
+        let (_, claim) = load(2, f, &inequality(&text), "[-1, 1]");
+        assert!(
+            convexity::prove(&claim, &options(&claim)).is_none(),
+            "{f}: {text}"
+        );
+    }
+}
+
+/// `logsumexp` bends by at most `1/2` of the sum of squares around the mean of its rows; with two rows the bound is reached.
+#[test]
+fn smoothness_of_log_sum_exp() {
+    for (dimension, f, bound) in [
+        (2, "logsumexp(x)", "1/2"),
+        (5, "3*logsumexp(x)", "3/2"),
+        // rows (1, 2) and (-1, 1), whose difference has the squared length 5: 5/4
+        (2, "logsumexp(A[0:2] @ x)", "5/4"),
+    ] {
+        for (factor, truth) in [("(1 + 1/1000000)", true), ("(1 - 1/1000000)", false)] {
+            let claim = load(dimension, f, &smooth(&format!("({bound})*{factor}")), "[-2, 2]");
+            assert_eq!(proof(&claim).is_some(), truth, "{f}, {bound}*{factor}");
+        }
     }
 }
 

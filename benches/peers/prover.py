@@ -4,7 +4,8 @@
 
 Each claim is a case of `cases/`. Its slack is written out here once more, by hand, over the operations
 that each peer fills in; arrays and boxes are the case's. Every job is a process of its own with a time
-limit. Prints a markdown table of verdicts and times; README.md says what they mean.
+limit. Prints a markdown table of verdicts and times, that of our whole process and that of its engines alone
+(`run.seconds` of the certificate); README.md says what they mean.
 """
 
 import argparse
@@ -102,7 +103,7 @@ def leaky_net(o, W):
         output, along = 0, 0
         for j in range(width):
             z = dot(row, [W[k * width + j] for k in range(len(row))])
-            value, slope = o.leaky(z, 3 * sum(abs(float(x)) for x in row))
+            value, slope = o.leaky(z, 3 * sum(abs(float(x)) for x in row), "1/5")
             output += a[j] * value
             along += a[j] * slope * (z - 5 * dot(row, [line[j] for line in V]))
         margin = label * output
@@ -126,6 +127,89 @@ def logistic(o, x):
     return total / len(o.data["y"]), []
 
 
+def rank_one(o, x):
+    """h = x - v and the gradient of |x x^T - v v^T|^2/4; the ball |h| <= 1/4."""
+    v = o.data["v_star"]
+    step, square, along = [p - q for p, q in zip(x, v)], dot(x, x), dot(v, x)
+    return step, [square * p - along * q for p, q in zip(x, v)], [o.number("1/16") - dot(step, step)]
+
+
+def regularity(o, x):
+    """<grad f, h> - |h|^2/2 - |grad f|^2/20"""
+    step, gradient, region = rank_one(o, x)
+    return dot(gradient, step) - dot(step, step) / 2 - dot(gradient, gradient) / 20, region
+
+
+def one_point(mu):
+    """<grad f, h> - mu |h|^2"""
+
+    def claim(o, x):
+        step, gradient, region = rank_one(o, x)
+        return dot(gradient, step) - o.number(mu) * dot(step, step), region
+
+    return claim
+
+
+def softmax(o, x):
+    powers = [o.exp(t) for t in x]
+    total = sum(powers[1:], powers[0])
+    return [power / total for power in powers]
+
+
+def bandit(weight):
+    """With pi the softmax and l = 1 - r.pi: |grad l| - pi_0 l; or, with a weight, |grad l|^2 - weight (pi_0 l)^2."""
+
+    def claim(o, x):
+        r, pi = o.data["r"], softmax(o, x)
+        value = dot(r, pi)
+        square = sum((p * (a - value)) ** 2 for p, a in zip(pi, r))
+        proxy = pi[0] * (1 - value)
+        return (square - o.number(weight) * proxy**2 if weight else o.sqrt(square) - proxy), []
+
+    return claim
+
+
+def cocoercive(steepness):
+    """<pi(w) - pi(v), w - v> - |pi(w) - pi(v)|^2/L"""
+
+    def claim(o, x):
+        change = [p - q for p, q in zip(softmax(o, x[:3]), softmax(o, x[3:]))]
+        step = [p - q for p, q in zip(x[:3], x[3:])]
+        return dot(change, step) - dot(change, change) / o.number(steepness), []
+
+    return claim
+
+
+def pinsker(factor):
+    """lse(w) - lse(v) - <pi(v), w - v> - factor (sum of |pi(w) - pi(v)|)^2"""
+
+    def claim(o, x):
+        w, v = x[:3], x[3:]
+        change = [p - q for p, q in zip(softmax(o, w), softmax(o, v))]
+        step = [p - q for p, q in zip(w, v)]
+        values = [o.log(sum((o.exp(t) for t in u[1:]), o.exp(u[0]))) for u in (w, v)]
+        sizes = [o.abs(t) for t in change]
+        gap = values[0] - values[1] - dot(softmax(o, v), step)
+        return gap - o.number(factor) * sum(sizes[1:], sizes[0]) ** 2, []
+
+    return claim
+
+
+def leaky_layer(mu):
+    """|grad f|^2 - 2 mu f, f = mean((leaky_relu(X x, 1/2) - y)^2)/2"""
+
+    def claim(o, x):
+        X, y, n = o.data["X"], o.data["y"], len(o.data["y"])
+        gradient, loss = [0] * len(x), 0
+        for row, label in zip(X, y):
+            value, slope = o.leaky(dot(row, x), 3 * sum(abs(float(t)) for t in row), "1/2")
+            gradient = [g + t * slope * (value - label) / n for g, t in zip(gradient, row)]
+            loss += (value - label) ** 2 / (2 * n)
+        return dot(gradient, gradient) - 2 * o.number(mu) * loss, []
+
+    return claim
+
+
 CLAIMS = {
     "pl-sine": pl_sine("1/32"),
     "pl-sine-too-large": pl_sine("1/5"),
@@ -142,9 +226,24 @@ CLAIMS = {
     "neuron-tanh-large": neuron(lambda o, z: o.tanh(z), lambda o, z: 1 - o.tanh(z) ** 2, "6.12"),
     "polyak-strongly-convex": polyak,
     "iris-logistic": logistic,
+    "rank-one": regularity,
+    "rank-one-tightest": one_point("59/64"),
+    "rank-one-past-1-percent": one_point("0.931"),
+    "bandit-3": bandit(None),
+    "bandit-3-tightest": bandit("3/2"),
+    "bandit-3-past-1-percent": bandit("1.515"),
+    "cocoercive": cocoercive("1/2"),
+    "cocoercive-too-large": cocoercive("0.49"),
+    "pinsker": pinsker("1/2"),
+    "pinsker-past-1-percent": pinsker("0.505"),
+    "leaky-layer": leaky_layer("0.0339"),
+    "leaky-layer-no-slope": leaky_layer("0.1357"),
 }
+# v lies in the same set as w, and the case does not say so
+PAIRS = ["cocoercive", "cocoercive-too-large", "pinsker", "pinsker-past-1-percent"]
 ALGEBRAIC = ["lqr", "lqr-too-large", "two-layer-linear", "two-layer-linear-full-box", "phase-retrieval-tighten",
-             "polyak-strongly-convex"]
+             "polyak-strongly-convex", "rank-one", "rank-one-tightest", "rank-one-past-1-percent", "leaky-layer",
+             "leaky-layer-no-slope"]
 
 
 def load(name):
@@ -168,7 +267,7 @@ def load(name):
         elif "ball" in side:
             radius = number(side["ball"]["radius"])
             box += [[c - radius, c + radius] for c in data[side["ball"]["center"]]]
-    return data, box
+    return data, box * 2 if name in PAIRS else box
 
 
 # --- the peers: each yields a verdict ----------------------------------------------------------------------
@@ -191,8 +290,10 @@ class Digits(Ops):
         x = Fraction(x) if isinstance(x, str) else x
         return mpmath.mpf(x.numerator) / x.denominator if isinstance(x, Fraction) else mpmath.mpf(x)
 
-    def leaky(self, z, _):
-        return (z, 1) if z > 0 else (z / 5, mpmath.mpf(1) / 5)
+    abs = staticmethod(abs)
+
+    def leaky(self, z, _, slope):
+        return (z, 1) if z > 0 else (self.number(slope) * z, self.number(slope))
 
 
 def violates(name, data, box, point):
@@ -208,7 +309,7 @@ def codac(name, data, box):
     import codac as c
 
     class Codac(Ops):
-        exp, log, sin, tanh, sqrt = c.exp, c.log, c.sin, c.tanh, c.sqrt
+        exp, log, sin, tanh, sqrt, abs = c.exp, c.log, c.sin, c.tanh, c.sqrt, c.abs
 
         def number(self, x):
             if isinstance(x, mpmath.mpf):
@@ -216,8 +317,8 @@ def codac(name, data, box):
             rounded = float(Fraction(x))
             return rounded if rounded == Fraction(x) else c.Interval(c.prev_float(rounded), c.next_float(rounded))
 
-        def leaky(self, z, _):
-            gamma = self.number("1/5")
+        def leaky(self, z, _, slope):
+            gamma = self.number(slope)
             return c.max(z, gamma * z), (1 + gamma) / 2 + (1 - gamma) / 2 * c.sign(z)
 
     yield  # the clock starts
@@ -253,13 +354,16 @@ def scip(name, data, box):
         def tanh(self, z):
             return 1 - 2 / (1 + self.exp(2 * z)) if isinstance(z, s.Expr) else math.tanh(z)
 
-        def leaky(self, z, bound):
-            """max(z, z/5) and its slope, from a positive part and its indicator."""
+        abs = staticmethod(abs)
+
+        def leaky(self, z, bound, slope):
+            """max(z, slope z) and its slope, from a positive part and its indicator."""
+            slope = self.number(slope)
             part, sign = model.addVar(lb=0, ub=bound), model.addVar(vtype="B")
             model.addCons(part >= z)
             model.addCons(part <= z + bound * (1 - sign))
             model.addCons(part <= bound * sign)
-            return z / 5 + 0.8 * part, 0.2 + 0.8 * sign
+            return slope * z + (1 - slope) * part, slope + (1 - slope) * sign
 
     for function in ("exp", "log", "sin", "sqrt"):
         of = lambda f: lambda self, z: getattr(s if isinstance(z, (s.Expr, s.scip.GenExpr)) else math, f)(z)
@@ -288,6 +392,10 @@ def z3(name, data, box):
     class Exact(Ops):
         def number(self, x):
             return z.RealVal(Fraction(x))
+
+        def leaky(self, t, _, slope):
+            slope = self.number(slope)
+            return z.If(t >= 0, t, slope * t), z.If(t >= 0, z.RealVal(1), slope)
 
     yield
     if name not in ALGEBRAIC:
@@ -337,11 +445,12 @@ def run(command, limit):
 def proxycert(binary, name, limit):
     done = run([binary, "certify", ROOT / "cases" / f"{name}.json", "--json"], limit)
     if done is None:
-        return {"verdict": f"> {limit} s", "seconds": None, "boxes": ""}
+        return {"verdict": f"> {limit} s", "seconds": None, "engines": None, "boxes": ""}
     done, seconds = done
     certificate = json.loads(done.stdout)
     boxes = (certificate["evidence"]["proof"] or {}).get("boxes", "")
-    return {"verdict": certificate["verdict"], "seconds": seconds, "boxes": boxes}
+    engines = certificate["run"]["seconds"]
+    return {"verdict": certificate["verdict"], "seconds": seconds, "engines": engines, "boxes": boxes}
 
 
 def peer_run(peer, name, limit):
@@ -381,22 +490,29 @@ def main():
     asked = arguments.parse_args()
     if asked.job:
         return job(asked.job, *asked.claim)
-    print(f"| claim | proxycert | boxes | {' | '.join(PEERS)} | best peer / proxycert |")
-    print("| --- | --- | --- |" + " --- |" * (len(PEERS) + 1))
-    ratios = []
+    limit = asked.limit
+    print(f"| claim | variables | proxycert | its engines | boxes | {' | '.join(PEERS)} | best peer / proxycert | / its engines |")
+    print("| --- |" + " --- |" * (len(PEERS) + 6))
+    # ratios of a peer's time, by whether one decides, to that of the process and to that of its engines
+    ratios = {True: [], False: []}
     for name in asked.claim or CLAIMS:
-        ours = best_of_three(lambda: proxycert(asked.proxycert, name, asked.limit))
-        theirs = [best_of_three(lambda: peer_run(peer, name, asked.limit)) for peer in PEERS]
+        ours = best_of_three(lambda: proxycert(asked.proxycert, name, limit))
+        theirs = [best_of_three(lambda: peer_run(peer, name, limit)) for peer in PEERS]
         best = min((answer["seconds"] for answer in theirs if decided(answer)), default=None)
-        ratio = ""
-        if decided(ours) and best is not None:
-            ratios.append(best / ours["seconds"])
-            ratio = f"{ratios[-1]:.2g}"
-        cells = [f"`{name}`", cell(ours), str(ours["boxes"]), *map(cell, theirs), ratio]
+        shown = ["", ""]
+        if decided(ours):
+            own = [ours["seconds"], ours["engines"]]
+            ratios[best is not None].append([(best or limit) / seconds for seconds in own])
+            bound = "" if best is not None else "> "
+            shown = [f"{bound}{ratio:.2g}" for ratio in ratios[best is not None][-1]]
+        engines = f"{ours['engines']:.2g} s" if decided(ours) else ""
+        cells = [f"`{name}`", str(len(load(name)[1])), cell(ours), engines, str(ours["boxes"]), *map(cell, theirs), *shown]
         print(f"| {' | '.join(cells)} |", flush=True)
-    if ratios:
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        print(f"\nGeometric mean of the {len(ratios)} ratios: {mean:.2g}")
+    for words, chosen in [("that some peer decides", ratios[True]),
+                          (f"of the table, {limit} s for peers that do not decide", ratios[True] + ratios[False])]:
+        if chosen:
+            means = [math.exp(sum(map(math.log, column)) / len(column)) for column in zip(*chosen)]
+            print(f"\nGeometric mean over the {len(chosen)} claims {words}: {means[0]:.2g}, engines alone {means[1]:.2g}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ use crate::claim::Claim;
 use crate::engine::enclose::{Slack, root_box};
 use crate::engine::prove::bound::taylor;
 use crate::engine::prove::convexity::hessian::Hessian;
-use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question, ridge};
+use crate::engine::prove::convexity::{self, CONVEXITY, GAP, HESSIAN, Question, gap, ridge};
 use crate::engine::prove::smooth::Smooth;
 use crate::engine::prove::tree::{MAX_TEXT, PARTS, Rule, Split, boxes as boxes_of};
 use crate::engine::prove::{self, Proof, RULE, allowed_boxes};
@@ -49,8 +49,9 @@ pub fn replay(claim: &Claim, proof: &Proof) -> Result<Replayed, String> {
         (RULE, None) => replay_tree(claim, &proof.tree),
         (HESSIAN, None) => replay_hessian(claim, &proof.tree),
         (CONVEXITY, None) if proof.tree.is_empty() => replay_convexity(claim),
+        (GAP, None) if proof.tree.is_empty() => replay_gap(claim),
         (prove::lifting::RULE, Some(parts)) if proof.tree.is_empty() => lifting::replay(claim, parts),
-        (RULE | HESSIAN | CONVEXITY | prove::lifting::RULE, _) => {
+        (RULE | HESSIAN | CONVEXITY | GAP | prove::lifting::RULE, _) => {
             Err("its proof and the rule it names do not fit".to_owned())
         }
         (other, _) => Err(format!(
@@ -80,6 +81,17 @@ pub fn replay_convexity(claim: &Claim) -> Result<Replayed, String> {
     let question = convexity_question(claim)?;
     if !convexity::not_composed(claim, &question, &CheckerArithmetic::new()).is_empty() {
         return Err("the rules of composition do not show every function to be convex".to_owned());
+    }
+    Ok(Replayed { boxes: 1, depth: 0 })
+}
+
+/// Redoes a proof by the gap over the tangent, which needs no tree.
+///
+/// # Errors
+/// A sentence that says that the claim does not follow.
+pub fn replay_gap(claim: &Claim) -> Result<Replayed, String> {
+    if !gap::holds(claim, CheckerArithmetic::new()) {
+        return Err("the claim does not follow from the curvature of a convex function".to_owned());
     }
     Ok(Replayed { boxes: 1, depth: 0 })
 }

@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{Certificate, Tool};
 use crate::engine::Verdict;
-use crate::engine::prove::convexity::CONVEXITY;
 use crate::error::Error;
 
 /// Names the format in every summary.
@@ -181,7 +180,7 @@ pub fn method(certificate: &Certificate) -> String {
         );
     }
     match (certificate.verdict, &evidence.proof, &evidence.search) {
-        (Verdict::Proved, Some(proof), _) if proof.rule == CONVEXITY => proof.rule.clone(),
+        (Verdict::Proved, Some(proof), _) if proof.by_curvature() => proof.rule.clone(),
         (Verdict::Proved, Some(proof), _) => {
             format!("{}, {}", proof.rule, counted(proof.boxes, "box", "boxes"))
         }
@@ -207,7 +206,7 @@ pub fn bound(certificate: &Certificate) -> String {
         return format!("mean in [{low}, {high}] ({})", found.confidence);
     }
     match (certificate.verdict, &evidence.proof, &evidence.witness) {
-        (Verdict::Proved, Some(proof), _) if proof.rule == CONVEXITY => "slack >= 0".to_owned(),
+        (Verdict::Proved, Some(proof), _) if proof.by_curvature() => "slack >= 0".to_owned(),
         (Verdict::Proved, ..) => format!("slack >= {}", minus(&certificate.statement.tolerance)),
         (Verdict::Refuted, _, Some(witness)) => format!("slack <= {}", rounded_up(witness.slack[1])),
         _ => {

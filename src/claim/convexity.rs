@@ -165,7 +165,7 @@ fn surplus(graph: &Graph, h: NodeId, f: NodeId) -> Option<Option<NodeId>> {
 
 /// `f - (mu/2)|w|^2`. Where `f` is a sum that has a multiple of `|w|^2` as a term, as a ridge penalty is,
 /// the two become one term, so that rules which see one term at a time see the difference.
-pub(super) fn without_square(graph: &mut Graph, f: NodeId, mu: NodeId, dimension: usize) -> NodeId {
+pub fn without_square(graph: &mut Graph, f: NodeId, mu: NodeId, dimension: usize) -> NodeId {
     let w = graph.input(Input::W, dimension);
     let square = graph.squared_norm(w);
     let half = graph.fraction(1, 2);

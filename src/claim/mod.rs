@@ -31,6 +31,7 @@ use population::Population;
 use region::{Region, Set};
 
 /// A claim, ready for the engines.
+#[derive(Clone)]
 pub struct Claim {
     /// holds every node below
     pub graph: Graph,

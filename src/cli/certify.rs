@@ -12,7 +12,6 @@ use crate::case::Case;
 use crate::certificate::Certificate;
 use crate::certificate::summary::{Row, Summary};
 use crate::claim::Claim;
-use crate::engine::prove::convexity::CONVEXITY;
 use crate::engine::{self, Options, Progress, Verdict};
 use crate::error::Error;
 use crate::guarantee::{Fault, guarantee};
@@ -224,7 +223,7 @@ fn summarize(printer: &Printer, certificate: &Certificate) {
         ));
     }
     if let Some(proof) = &certificate.evidence.proof
-        && proof.rule != CONVEXITY
+        && !proof.by_curvature()
     {
         printer.note(&format!(
             "  settled   {:.6} of the box around the region, by {}, with {} boxes, at most {} splits deep",

@@ -6,7 +6,7 @@ use super::words::{count, full, percent, short};
 use crate::certificate::replay::leaves;
 use crate::claim::Claim;
 use crate::engine::enclose::root_box;
-use crate::engine::prove::convexity::{self, CONVEXITY, HESSIAN, Question};
+use crate::engine::prove::convexity::{self, CONVEXITY, GAP, HESSIAN, Question};
 use crate::engine::prove::lifting::{self, Lifting};
 use crate::engine::prove::tree::Rule;
 use crate::engine::prove::{Proof, RULE, Stop};
@@ -63,6 +63,10 @@ fn method(proof: &Proof) -> String {
         CONVEXITY => "No boxes were needed. The function is built from convex pieces by operations that keep convexity \
                       (sums, compositions with convex and growing functions, and so on), over one box that holds the regions \
                       of w and v. A convex function lies above its tangents, and that is the claim."
+            .to_owned(),
+        GAP => "No boxes were needed. The function is convex on a box around the regions of w and v, and its curvature there is \
+                bounded. Its gap over the tangent is then at least the square of the change of its gradient, divided by twice \
+                that bound: one step against the change, from one of the points, would otherwise lead below the tangent."
             .to_owned(),
         HESSIAN => "The box that holds the regions of w and v was split until on each part the second derivatives, enclosed \
                     in intervals, form a positive semidefinite matrix, or one no more negative than the claim allows."

@@ -23,7 +23,7 @@ use crate::case::Case;
 use crate::certificate::{self as certificates, Certificate};
 use crate::claim::Claim;
 use crate::engine;
-use crate::engine::prove::convexity::{CONVEXITY, HESSIAN};
+use crate::engine::prove::convexity::{CONVEXITY, GAP, HESSIAN};
 use crate::engine::prove::{RULE, lifting};
 use crate::tighten::{self, Bracket};
 use crate::trace::record::{self, Trace};
@@ -97,7 +97,7 @@ impl Document {
                         verdict.word()
                     )));
                 }
-                let rules = [RULE, CONVEXITY, HESSIAN, lifting::RULE];
+                let rules = [RULE, CONVEXITY, HESSIAN, GAP, lifting::RULE];
                 if let Some(proof) = &certificate.evidence.proof
                     && !rules.contains(&proof.rule.as_str())
                 {

@@ -3,7 +3,7 @@
 use crate::certificate::Certificate;
 use crate::engine::Verdict;
 use crate::engine::population::Expectations;
-use crate::engine::prove::convexity::CONVEXITY;
+use crate::engine::prove::Proof;
 
 /// What the verdict means, in a few sentences.
 pub fn verdict(certificate: &Certificate) -> String {
@@ -22,11 +22,8 @@ pub fn verdict(certificate: &Certificate) -> String {
 fn exactly(certificate: &Certificate) -> bool {
     let tolerance = certificate.statement.tolerance.trim();
     let zero = tolerance.starts_with('0') && tolerance.chars().all(|c| c == '0' || c == '.');
-    let rule = certificate.evidence.proof.as_ref().is_some_and(|proof| {
-        let divided = proof.lifting.as_ref().is_some_and(|lifting| lifting.divided);
-        divided || proof.rule == CONVEXITY
-    });
-    zero || rule
+    let proof = certificate.evidence.proof.as_ref();
+    zero || proof.is_some_and(Proof::exact)
 }
 
 fn proved(certificate: &Certificate) -> String {

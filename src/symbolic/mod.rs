@@ -13,11 +13,13 @@
 mod arithmetic;
 mod emit;
 mod enclose;
+mod polynomial;
 mod product;
 mod rebuild;
 mod walk;
 
 pub use enclose::Enclosures;
+pub use polynomial::{Expansion, Polynomial, Powers};
 pub use rebuild::Rebuilder;
 
 use std::collections::HashMap;
@@ -43,6 +45,13 @@ pub struct FormId(u32);
 /// Handle of an atom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AtomId(u32);
+
+impl AtomId {
+    /// A number of its own in its arena.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
 
 /// Handle of a monomial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

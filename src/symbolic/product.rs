@@ -3,7 +3,7 @@
 
 use dashu_ratio::RBig;
 
-use super::{Atom, Factors, FormId, Symbolic};
+use super::{Atom, Factors, Form, FormId, Symbolic};
 use crate::graph::fold;
 use crate::graph::op::{Binary, Exponent, Unary};
 
@@ -77,7 +77,8 @@ impl Symbolic {
                 None => self.of_atom(Atom::Unary(Unary::Pow(whole), form)),
             };
         }
-        if self.expanding && (2..=MAX_POWER).contains(&exponent) && self.form(form).terms.len() > 1 {
+        let is_sum = |form: &Form| form.terms.len() + usize::from(!form.constant.is_zero()) > 1;
+        if self.expanding && (2..=MAX_POWER).contains(&exponent) && is_sum(self.form(form)) {
             return (1..exponent).fold(form, |product, _| self.mul(product, form));
         }
         let (content, mut factors) = self.as_product(form);

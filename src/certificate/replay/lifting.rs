@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::{Judge, PRECISIONS, Replayed, settle};
 use crate::claim::Claim;
 use crate::engine::enclose::defined_hull;
-use crate::engine::prove::lifting::cut::{Cut, Part};
+use crate::engine::prove::lifting::cut::Part;
 use crate::engine::prove::lifting::pieces::pieces;
 use crate::engine::prove::lifting::prepare::goal;
 use crate::engine::prove::lifting::{self, Lifting, MAX_WORK, PartProof};
@@ -30,7 +30,7 @@ pub fn replay(claim: &Claim, proof: &Lifting) -> Result<Replayed, String> {
         return Err("the reductions that it names do not apply".to_owned());
     };
     let tolerance = goal.tolerance;
-    let Some(mut cut) = Cut::new(goal.arena, goal.form) else {
+    let Some(mut cut) = lifting::cut_of(goal.arena, goal.form, proof.joined) else {
         return Err("the claim does not come apart into functions of few variables".to_owned());
     };
     if proof.parts.len() != cut.parts.len() {
@@ -40,7 +40,7 @@ pub fn replay(claim: &Claim, proof: &Lifting) -> Result<Replayed, String> {
             proof.parts.len()
         ));
     }
-    let Some(own) = lifting::ranges(&cut, &hull, arithmetic()) else {
+    let Some(own) = lifting::ranges(&cut, &goal.hull, arithmetic()) else {
         return Err("a lifted variable is not bounded".to_owned());
     };
     match &cut.cone {

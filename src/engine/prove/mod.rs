@@ -103,6 +103,17 @@ impl Proof {
         self.stopped.is_none()
     }
 
+    /// Whether the rule needs no boxes, and shows the slack to be at least 0.
+    pub fn by_curvature(&self) -> bool {
+        [convexity::CONVEXITY, convexity::GAP].contains(&self.rule.as_str())
+    }
+
+    /// Whether a complete proof shows the slack to be at least 0, whatever the tolerance.
+    pub fn exact(&self) -> bool {
+        let exactly = |lifting: &Lifting| lifting.divided || lifting.squares;
+        self.by_curvature() || self.lifting.as_ref().is_some_and(exactly)
+    }
+
     /// What a complete proof says, in a sentence.
     pub fn sentence(&self, tolerance: f64) -> String {
         match self.rule.as_str() {
@@ -117,6 +128,10 @@ impl Proof {
                  examined",
                 self.boxes
             ),
+            convexity::GAP => "by the gap over the tangent: on a box around the regions of w and v the function is convex, \
+                               and its curvature is at most what the constant of the claim allows; the slack is then at \
+                               least 0"
+                .to_owned(),
             lifting::RULE => self
                 .lifting
                 .as_ref()

@@ -9,6 +9,7 @@ use std::collections::{HashMap, HashSet};
 use dashu_ratio::RBig;
 
 use super::cone::Cone;
+use super::pieces::has_kink;
 use crate::eval::tensor::Evaluator;
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
@@ -43,6 +44,10 @@ impl Part {
         let count = self.lifted.len();
         for first in 0..count {
             for second in first + 1..count {
+                // a kink in one variable is cut away, one in a difference of two is not
+                if has_kink(&self.arena, self.function, second) {
+                    continue;
+                }
                 let zero = |target: &mut Symbolic| target.constant(RBig::ZERO);
                 let Some((joined, function)) = self.with_difference(first, second, zero) else {
                     continue;
@@ -212,6 +217,48 @@ impl Cut {
             constant: whole.constant.clone(),
             parts,
             cone,
+        })
+    }
+}
+
+impl Cut {
+    /// A form as one part, where the linear forms that all its terms read are few, and fewer than the coordinates: what holds
+    /// the terms together is kept.
+    pub fn joined(mut arena: Symbolic, whole: FormId) -> Option<Cut> {
+        let terms = arena.form(whole).terms.clone();
+        let mut joint: Vec<FormId> = Vec::new();
+        let mut bases = Vec::with_capacity(terms.len());
+        for (monomial, _) in &terms {
+            let basis = Basis::at(&mut arena, *monomial, false);
+            for &element in &basis.elements {
+                if combination(&mut arena, element, &joint).is_none() {
+                    joint.push(element);
+                }
+            }
+            if joint.len() > MAX_LIFTED {
+                return None;
+            }
+            bases.push(basis);
+        }
+        if joint.len() >= arena.variables_behind(whole).len() {
+            return None;
+        }
+        let mut forms = HashMap::new();
+        for basis in bases {
+            forms.extend(basis.within(&mut arena, &joint)?);
+        }
+        let constant = arena.form(whole).constant.clone();
+        let group = Group {
+            basis: joint,
+            terms,
+            forms,
+        };
+        let part = group.part(&mut arena)?;
+        (!arena.exhausted()).then_some(Cut {
+            arena,
+            constant,
+            parts: vec![part],
+            cone: None,
         })
     }
 }

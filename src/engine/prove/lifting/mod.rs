@@ -12,7 +12,9 @@ mod direction;
 pub mod pieces;
 pub mod prepare;
 mod quadratic;
+mod radial;
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
@@ -26,10 +28,10 @@ use super::tree::{MAX_TEXT, Rule, Split, Tree, middle};
 use crate::claim::Claim;
 use crate::eval::RigorousArithmetic;
 use crate::eval::interval::{Interval, IntervalArithmetic};
-use crate::symbolic::Enclosures;
+use crate::symbolic::{Enclosures, FormId, Symbolic};
 use cut::Cut;
 use pieces::{Ranges, pieces};
-use prepare::{Reductions, goal};
+use prepare::{Normal, Reductions, goal_of};
 
 /// Names the method in certificates.
 pub const RULE: &str = "lifting";
@@ -56,6 +58,15 @@ pub struct Lifting {
     /// whether products of sums are multiplied out
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub expanded: bool,
+    /// whether the slack is a sum of squares, see [`prepare`]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub squares: bool,
+    /// whether the distance from the centre of a ball and one direction replace the coordinates, see [`prepare`]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub radial: bool,
+    /// whether all terms make one part, see [`cut`]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub joined: bool,
     /// the unit vector along which the gradient is taken instead of its norm, see [`prepare`]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub direction: Vec<f64>,
@@ -74,6 +85,8 @@ impl Lifting {
             divided: self.divided,
             relieved: self.relieved,
             expanded: self.expanded,
+            squares: self.squares,
+            radial: self.radial,
         }
     }
 }
@@ -87,9 +100,15 @@ impl Lifting {
                 "the slack, with the derivative along one unit vector in place of the norm of the gradient,"
             }
             (false, true, true) => "the slack, without quadratic terms that are not negative,",
+            (false, true, false) if self.squares => {
+                "the slack, a positive semidefinite combination of squares,"
+            }
+            (false, true, false) if self.radial => {
+                "the slack, which depends on the distance from the centre of the ball and on one linear form,"
+            }
             (false, true, false) => "the slack",
         };
-        let bound = if self.divided {
+        let bound = if self.divided || self.squares {
             "0".to_owned()
         } else {
             format!("minus the tolerance of {tolerance:e}")
@@ -162,12 +181,31 @@ pub fn suffices(constant: &RBig, floors: impl Iterator<Item = f64>, tolerance: &
     sum >= -tolerance.clone()
 }
 
+/// The cut that a proof is about: in one part, or in as many as there are.
+pub fn cut_of(arena: Symbolic, form: FormId, joined: bool) -> Option<Cut> {
+    if joined {
+        Cut::joined(arena, form)
+    } else {
+        Cut::new(arena, form)
+    }
+}
+
 /// Tries to prove the claim with at most so many boxes; `None` where it does not come apart.
 pub fn prove(claim: &Claim, max_boxes: u64) -> Option<Attempt> {
     let hull = defined_hull(claim, IntervalArithmetic::new())?;
+    // most plans begin with the same normal form
+    let plain = OnceCell::new();
     let mut last = None;
     for plan in plans(claim, &hull) {
-        let attempt = attempt(claim, &hull, plan, max_boxes);
+        let attempt = if plan.direction.is_empty() && !plan.divided && !plan.expanded {
+            let normal = plain.get_or_init(|| Normal::new(claim, Reductions::default()));
+            normal
+                .as_ref()
+                .and_then(|normal| attempt(claim, normal, &hull, plan, max_boxes))
+        } else {
+            let normal = Normal::new(claim, plan.reductions());
+            normal.and_then(|normal| attempt(claim, &normal, &hull, plan, max_boxes))
+        };
         if attempt.as_ref().is_some_and(|attempt| attempt.proof.is_some()) {
             return attempt;
         }
@@ -195,19 +233,37 @@ fn plans<'a>(claim: &'a Claim, hull: &'a [Interval]) -> impl Iterator<Item = Lif
             direction,
             ..Lifting::default()
         });
-    [divided, relieved]
+    let squares = Lifting {
+        squares: true,
+        ..Lifting::default()
+    };
+    let radial = Lifting {
+        radial: true,
+        ..Lifting::default()
+    };
+    let joined = Lifting {
+        joined: true,
+        ..Lifting::default()
+    };
+    [divided, relieved, squares, radial]
         .into_iter()
         .chain(along)
-        .chain([Lifting::default()])
+        .chain([Lifting::default(), joined])
 }
 
 /// Tries to prove the claim after the reductions of a plan.
-fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) -> Option<Attempt> {
+fn attempt(
+    claim: &Claim,
+    normal: &Normal,
+    hull: &[Interval],
+    mut plan: Lifting,
+    max_boxes: u64,
+) -> Option<Attempt> {
     let arithmetic = IntervalArithmetic::new;
-    let goal = goal(claim, plan.reductions(), hull, arithmetic())?;
+    let goal = goal_of(claim, normal, plan.reductions(), hull, arithmetic())?;
     let tolerance = goal.tolerance;
-    let mut cut = Cut::new(goal.arena, goal.form)?;
-    let ranges = ranges(&cut, hull, arithmetic())?;
+    let mut cut = cut_of(goal.arena, goal.form, plan.joined)?;
+    let ranges = ranges(&cut, &goal.hull, arithmetic())?;
     if let Some(cone) = &cut.cone {
         plan.shares = cone.shares(&cut.arena, &cut.parts, &ranges, arithmetic());
         cone.share_out(&cut.arena, &mut cut.parts, &plan.shares, arithmetic())?;
@@ -251,16 +307,22 @@ fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) 
                 > 0;
         if !refined {
             let depth = searches.iter().map(|search| search.depth).max().unwrap_or(0);
+            let spare = 0.5 * (lower - floor);
             let proof = (done && boxes <= max_boxes)
-                .then(|| proof(plan, searches))
+                .then(|| proof(plan, searches, spare))
                 .flatten();
             return Some(Attempt { proof, boxes, depth });
         }
     }
 }
 
-fn proof(plan: Lifting, searches: Vec<Search>) -> Option<Lifting> {
-    let parts: Vec<PartProof> = searches.into_iter().map(Search::proof).collect::<Option<_>>()?;
+fn proof(plan: Lifting, searches: Vec<Search>, spare: f64) -> Option<Lifting> {
+    let mut parts: Vec<PartProof> = searches.into_iter().map(Search::proof).collect::<Option<_>>()?;
+    // a convex piece is often settled by one tangent, which touches elsewhere in another arithmetic: half of what is
+    // left over pays for that
+    if let ([only], true) = (&mut parts[..], plan.joined) {
+        only.floor -= spare.max(0.0);
+    }
     let length: usize = parts.iter().flat_map(|part| &part.trees).map(String::len).sum();
     (length <= MAX_TEXT).then_some(Lifting { parts, ..plan })
 }

@@ -76,11 +76,56 @@ struct Kink {
     at: RBig,
 }
 
+/// A function that may have kinks still, over a box.
+struct Kinked {
+    arena: Symbolic,
+    function: FormId,
+    ranges: Ranges,
+    tie: Option<usize>,
+}
+
 /// Cuts a part over the ranges of its lifted variables; `None` where there would be too many pieces.
+///
+/// A kink inside another one, as in `relu(abs(t) - 1)`, has an affine argument only on the pieces of that one, which are
+/// cut again. Their functions are multiplied out, so that what the branches have in common cancels.
 pub fn pieces<A: RigorousArithmetic>(part: &Part, ranges: &Ranges, arithmetic: &mut A) -> Option<Vec<Piece>> {
-    let kinks = kinks(&part.arena, part.function);
+    let mut pieces = Vec::new();
+    let mut pending = cut(
+        &Kinked {
+            arena: part.arena.clone(),
+            function: part.function,
+            ranges: ranges.clone(),
+            tie: part.tie,
+        },
+        false,
+        arithmetic,
+    )?;
+    pending.reverse();
+    while let Some(piece) = pending.pop() {
+        if kinks(&piece.arena, piece.function).is_empty() {
+            let mut graph = Graph::new();
+            let function = piece.arena.emit(&mut graph, piece.function, piece.ranges.len());
+            pieces.push(Piece {
+                graph,
+                function,
+                ranges: piece.ranges,
+                tie: piece.tie,
+            });
+        } else {
+            pending.extend(cut(&piece, true, arithmetic)?.into_iter().rev());
+        }
+        if pieces.len() + pending.len() > MAX_PIECES {
+            return None;
+        }
+    }
+    Some(pieces)
+}
+
+/// The pieces between and at the kinks whose argument is affine in one variable.
+fn cut<A: RigorousArithmetic>(whole: &Kinked, expanding: bool, arithmetic: &mut A) -> Option<Vec<Kinked>> {
+    let kinks = kinks(&whole.arena, whole.function);
     let mut segments: Vec<Vec<Segment>> = Vec::new();
-    for (number, range) in ranges.iter().enumerate() {
+    for (number, range) in whole.ranges.iter().enumerate() {
         let (lo, hi) = (RBig::try_from(range[0]).ok()?, RBig::try_from(range[1]).ok()?);
         let own = kinks.iter().filter(|kink| kink.variable == number);
         let mut cuts: Vec<RBig> = own
@@ -105,7 +150,8 @@ pub fn pieces<A: RigorousArithmetic>(part: &Part, ranges: &Ranges, arithmetic: &
             .zip(&segments)
             .map(|(&number, own)| &own[number])
             .collect();
-        pieces.push(piece(part, &kinks, &place, arithmetic)?);
+        let target = Symbolic::expanding(expanding);
+        pieces.push(piece(whole, &kinks, &place, target, arithmetic)?);
         // the next choice, the last variable first
         let mut number = segments.len();
         loop {
@@ -139,24 +185,24 @@ fn split(lo: RBig, hi: RBig, cuts: Vec<RBig>) -> Vec<Segment> {
 }
 
 fn piece<A: RigorousArithmetic>(
-    part: &Part,
+    whole: &Kinked,
     kinks: &[Kink],
     place: &[&Segment],
+    mut target: Symbolic,
     arithmetic: &mut A,
-) -> Option<Piece> {
+) -> Option<Kinked> {
     let mut ranges = Ranges::new();
-    let mut target = Symbolic::default();
-    let atoms: HashMap<u32, _> = part.arena.variables_behind(part.function).into_iter().collect();
+    let atoms: HashMap<u32, _> = whole.arena.variables_behind(whole.function).into_iter().collect();
     let mut tie = None;
     let free = place
         .iter()
         .filter(|segment| matches!(segment, Segment::Between(..)))
         .count();
-    let mut rebuilder = Rebuilder::new(&part.arena, Some(free as u32));
+    let mut rebuilder = Rebuilder::new(&whole.arena, Some(free as u32));
     for (number, segment) in place.iter().enumerate() {
         let by = match segment {
             Segment::Between(lo, hi) => {
-                if part.tie == Some(number) {
+                if whole.tie == Some(number) {
                     tie = Some(ranges.len());
                 }
                 let by = target.variable(ranges.len() as u32);
@@ -180,16 +226,21 @@ fn piece<A: RigorousArithmetic>(
             }
         }
     }
-    let function = rebuilder.copy(&mut target, part.function)?;
+    let function = rebuilder.copy(&mut target, whole.function)?;
     ranges.extend((0..rebuilder.selections()).map(|_| [0.0, 1.0]));
-    let mut graph = Graph::new();
-    let function = target.emit(&mut graph, function, ranges.len());
-    (!target.exhausted()).then_some(Piece {
-        graph,
+    (!target.exhausted()).then_some(Kinked {
+        arena: target,
         function,
         ranges,
         tie,
     })
+}
+
+/// Whether a kink has an argument that is affine in one variable alone, this one.
+pub fn has_kink(arena: &Symbolic, function: FormId, variable: usize) -> bool {
+    kinks(arena, function)
+        .iter()
+        .any(|kink| kink.variable == variable)
 }
 
 /// Kinks whose argument is affine in one lifted variable.

@@ -5,12 +5,15 @@
 //! directional derivative, since `||grad f|| >= <grad f, u>` for every `u` of norm at most 1. And a common
 //! factor of the slack that cannot be negative may be divided out, after which multiples of what the
 //! region's inequalities say is not negative may be subtracted; then nothing is left for a tolerance.
-//! Third, what is quadratic in the coordinates may be left out where it is not negative anywhere.
+//! Third, what is quadratic in the coordinates may be left out where it is not negative anywhere, and a combination of
+//! squares that is a positive semidefinite quadratic form leaves nothing to show. Last, a polynomial on a ball may be one in
+//! the distance from its centre and one direction.
 
 use dashu_ratio::RBig;
 
 use super::cut::scalars;
-use super::quadratic::without_quadratic;
+use super::quadratic::{are_squares, is_sum_of_squares, without_quadratic};
+use super::radial::{in_one_ball, radial};
 use crate::claim::Claim;
 use crate::claim::region::{Set, membership};
 use crate::eval::RigorousArithmetic;
@@ -20,13 +23,15 @@ use crate::symbolic::{Enclosures, Factors, FormId, MonomialId, Symbolic};
 
 /// What must not be negative, up to the tolerance.
 #[derive(Clone, Debug)]
-pub struct Goal {
-    /// holds the form; coordinates are those that vary, `w` first
+pub struct Goal<V> {
+    /// holds the form; coordinates are those that vary, `w` first, or what a reduction puts in their place
     pub arena: Symbolic,
     /// the slack, or what is left of it
     pub form: FormId,
     /// how far below zero it may lie
     pub tolerance: RBig,
+    /// ranges of the coordinates
+    pub hull: Vec<V>,
 }
 
 /// How the goal is made; part of a proof.
@@ -40,49 +45,91 @@ pub struct Reductions<'a> {
     pub relieved: bool,
     /// whether products of sums are multiplied out
     pub expanded: bool,
+    /// whether it is a sum of squares, so that nothing is left to show
+    pub squares: bool,
+    /// whether the distance from the centre of the region and one direction take the place of the coordinates
+    pub radial: bool,
+}
+
+/// The slack of a claim in normal form.
+#[derive(Clone, Debug)]
+pub struct Normal {
+    arena: Symbolic,
+    slack: FormId,
+    /// inequalities that make the region, where the slack is to be divided
+    constraints: Vec<FormId>,
+}
+
+impl Normal {
+    /// With what the reductions put in place of a norm, and multiplied out if they say so.
+    pub fn new(claim: &Claim, reductions: Reductions) -> Option<Normal> {
+        let mut graph = claim.graph.clone();
+        let slack = if reductions.direction.is_empty() {
+            claim.slack
+        } else {
+            if reductions.direction.len() != claim.dimension || !within_unit_ball(reductions.direction) {
+                return None;
+            }
+            let direction = graph.data(reductions.direction.to_vec().into(), &[claim.dimension]);
+            slack_along(claim, &mut graph, direction)?
+        };
+        let mut roots = vec![slack];
+        if reductions.divided {
+            // every inequality that makes the region but the sides of boxes, and those that jump: at the jump
+            // the region may have other elements of the Clarke set than the slack
+            let constraints = claim.region.constraints.iter().copied();
+            roots.extend(constraints.filter(|constraint| graph.is_continuous(*constraint)));
+            for (input, set) in claim.region.free() {
+                if matches!(set, Set::Ball { .. }) {
+                    roots.extend(membership(&mut graph, input, set));
+                }
+            }
+        }
+        let inputs = claim.region.inputs();
+        let start = Symbolic::expanding(reductions.expanded);
+        let (arena, forms) = scalars(&graph, &roots, &inputs, claim.dimension, start)?;
+        Some(Normal {
+            arena,
+            slack: forms[0][0],
+            constraints: forms[1..].concat(),
+        })
+    }
 }
 
 /// The goal of a claim over the hull of its region; `None` where a reduction does not apply.
-pub fn goal<A: RigorousArithmetic>(
+pub fn goal<A: RigorousArithmetic + Clone>(
     claim: &Claim,
     reductions: Reductions,
     hull: &[A::Value],
     arithmetic: A,
-) -> Option<Goal> {
-    let mut graph = claim.graph.clone();
-    let slack = if reductions.direction.is_empty() {
-        claim.slack
-    } else {
-        if reductions.direction.len() != claim.dimension || !within_unit_ball(reductions.direction) {
-            return None;
-        }
-        let direction = graph.data(reductions.direction.to_vec().into(), &[claim.dimension]);
-        slack_along(claim, &mut graph, direction)?
-    };
-    // every inequality that makes the region but the sides of boxes, and those that jump: at the jump
-    // the region may have other elements of the Clarke set than the slack
-    let mut constraints = claim.region.constraints.clone();
-    constraints.retain(|constraint| graph.is_continuous(*constraint));
-    if reductions.divided {
-        for (input, set) in claim.region.free() {
-            if matches!(set, Set::Ball { .. }) {
-                constraints.extend(membership(&mut graph, input, set));
-            }
-        }
-    } else {
-        constraints.clear();
+) -> Option<Goal<A::Value>> {
+    let normal = Normal::new(claim, reductions)?;
+    goal_of(claim, &normal, reductions, hull, arithmetic)
+}
+
+/// The same for a slack that is in normal form already.
+pub fn goal_of<A: RigorousArithmetic + Clone>(
+    claim: &Claim,
+    normal: &Normal,
+    reductions: Reductions,
+    hull: &[A::Value],
+    arithmetic: A,
+) -> Option<Goal<A::Value>> {
+    // before anything is copied
+    let plain = !(reductions.divided || reductions.relieved);
+    if plain && reductions.squares && !are_squares(&normal.arena, normal.slack) {
+        return None;
     }
-    let mut roots = vec![slack];
-    roots.extend(&constraints);
-    let inputs = claim.region.inputs();
-    let start = Symbolic::expanding(reductions.expanded);
-    let (mut arena, forms) = scalars(&graph, &roots, &inputs, claim.dimension, start)?;
-    let mut form = forms[0][0];
+    if reductions.radial && !in_one_ball(claim) {
+        return None;
+    }
+    let mut arena = normal.arena.clone();
+    let mut form = normal.slack;
     let mut tolerance = claim.tolerance.clone();
     if reductions.divided {
-        form = divide(&mut arena, form, hull, arithmetic)?;
+        form = divide(&mut arena, form, hull, arithmetic.clone())?;
         tolerance = RBig::ZERO;
-        for constraint in forms[1..].iter().flatten() {
+        for constraint in &normal.constraints {
             if let Some(rest) = subtract(&mut arena, form, *constraint) {
                 form = rest;
             }
@@ -91,10 +138,23 @@ pub fn goal<A: RigorousArithmetic>(
     if reductions.relieved {
         form = without_quadratic(&mut arena, form)?;
     }
+    if reductions.squares {
+        if !is_sum_of_squares(&mut arena, form)? {
+            return None;
+        }
+        form = arena.constant(RBig::ZERO);
+        tolerance = RBig::ZERO;
+    }
+    let mut hull = hull.to_vec();
+    if reductions.radial {
+        let radial = radial(claim, &arena, form, arithmetic)?;
+        (arena, form, hull) = (radial.arena, radial.form, radial.ranges);
+    }
     (!arena.exhausted()).then_some(Goal {
         arena,
         form,
         tolerance,
+        hull,
     })
 }
 

@@ -1,10 +1,11 @@
-//! Quadratic polynomials in the coordinates, shown not to be negative anywhere by an exact factorisation.
+//! Quadratic polynomials, in the coordinates or in products of functions of them, shown not to be negative anywhere by an
+//! exact factorisation.
 
 use std::collections::BTreeMap;
 
 use dashu_ratio::RBig;
 
-use crate::symbolic::{Atom, AtomId, FormId, Symbolic};
+use crate::symbolic::{Atom, AtomId, Expansion, Factors, FormId, Polynomial, Powers, Symbolic};
 
 /// Most coordinates of a polynomial that is factorised.
 const MAX_COORDINATES: usize = 64;
@@ -44,6 +45,75 @@ pub fn without_quadratic(arena: &mut Symbolic, id: FormId) -> Option<FormId> {
         }
     }
     (squares && is_nonnegative(&quadratic)?).then(|| arena.sum_of_terms(&rest))
+}
+
+/// Whether every term of the form is a rational multiple of a square.
+pub fn are_squares(arena: &Symbolic, id: FormId) -> bool {
+    let mut factors = arena
+        .form(id)
+        .terms
+        .iter()
+        .flat_map(|(monomial, _)| arena.factors(*monomial));
+    factors.all(|(_, power)| *power > 0 && power % 2 == 0)
+}
+
+/// Whether the form is a combination of squares `sum of c_k s_k^2` that is nowhere negative, as an identity.
+///
+/// Each `s_k`, multiplied out, is a combination of products `m_i` of atoms, so that the form is `sum of G_ij m_i m_j` with
+/// `G = sum of c_k s_k s_k^T`, which must be positive semidefinite. Entries of a softmax sum to 1: the first of them is 1
+/// less the others.
+pub fn is_sum_of_squares(arena: &mut Symbolic, id: FormId) -> Option<bool> {
+    if !are_squares(arena, id) {
+        return None;
+    }
+    let form = arena.form(id).clone();
+    let mut squares: Vec<(RBig, Factors)> = vec![(form.constant.clone(), Factors::new())];
+    for (monomial, coefficient) in &form.terms {
+        let factors = arena.factors(*monomial).iter();
+        let root = factors.map(|&(atom, power)| (atom, power / 2)).collect();
+        squares.push((coefficient.clone(), root));
+    }
+    // what the first entry of each softmax is
+    let mut firsts: BTreeMap<AtomId, Vec<AtomId>> = BTreeMap::new();
+    for atom in arena.atoms_behind(id, |_| false) {
+        if let Atom::Softmax(forms, 0) = arena.atom(atom) {
+            let forms = forms.clone();
+            let others = 1..forms.len() as u32;
+            let others = others.map(|number| arena.insert_atom(Atom::Softmax(forms.clone(), number)));
+            firsts.insert(atom, others.collect());
+        }
+    }
+    let mut expansion = Expansion::new(arena, |atom| {
+        let Some(others) = firsts.get(&atom) else {
+            return Some(Polynomial::generator(atom.number()));
+        };
+        let mut first = Polynomial::constant(RBig::ONE);
+        for other in others {
+            first.add(&-RBig::ONE, &Polynomial::generator(other.number()));
+        }
+        Some(first)
+    });
+    expansion.of(id);
+    let mut numbers: BTreeMap<Powers, u32> = BTreeMap::new();
+    let mut gram = Quadratic::new();
+    for (weight, root) in squares {
+        let root = expansion.product(root)?;
+        let mut terms: Vec<(u32, RBig)> = Vec::new();
+        for (powers, coefficient) in root.terms() {
+            let next = numbers.len() as u32;
+            let number = *numbers.entry(powers.clone()).or_insert(next);
+            terms.push((number, coefficient.clone()));
+        }
+        if numbers.len() > MAX_COORDINATES {
+            return None;
+        }
+        for (i, x) in &terms {
+            for (j, y) in &terms {
+                add(&mut gram, *i.min(j), *i.max(j), &weight * x * y);
+            }
+        }
+    }
+    is_nonnegative(&gram)
 }
 
 /// An atom as a combination of 1 and the coordinates.
