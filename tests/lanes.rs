@@ -123,7 +123,10 @@ fn ordinary(rng: &mut impl Rng) -> Interval {
     let a: f64 = rng.random_range(-20.0..20.0);
     let width = [0.0, 1e-14, 1e-6, 0.1, 1.0, 30.0][rng.random_range(0..6usize)];
     let shifted = [a, 0.0, a.round(), a * 1e-9][rng.random_range(0..4usize)];
-    Interval::new(shifted - [0.0, width][rng.random_range(0..2usize)], shifted + width)
+    Interval::new(
+        shifted - [0.0, width][rng.random_range(0..2usize)],
+        shifted + width,
+    )
 }
 
 #[test]
@@ -137,7 +140,11 @@ fn operations_are_those_of_the_scalar_evaluator() {
         let mut lanes = on_every_level(&graph, 1, &[root]);
         for trial in 0..2_000 * times() {
             let mut draw = |_| {
-                let x = if trial % 2 == 0 { argument(&mut rng, op) } else { ordinary(&mut rng) };
+                let x = if trial % 2 == 0 {
+                    argument(&mut rng, op)
+                } else {
+                    ordinary(&mut rng)
+                };
                 let positive = op.row().domain == Domain::Partial && trial % 4 < 2;
                 vec![if positive { x.abs() } else { x }]
             };
@@ -158,10 +165,20 @@ fn operations_are_those_of_the_scalar_evaluator() {
         let mut lanes = on_every_level(&graph, 2, &[root]);
         for trial in 0..20_000 * times() {
             let mut draw = |_| {
-                let mut one = || if trial % 4 == 0 { interval(&mut rng) } else { ordinary(&mut rng) };
+                let mut one = || {
+                    if trial % 4 == 0 {
+                        interval(&mut rng)
+                    } else {
+                        ordinary(&mut rng)
+                    }
+                };
                 let (x, y) = (one(), one());
                 // a divisor of one sign in every lane, half of the time
-                let y = if trial % 2 == 1 { y.abs().max(Interval::point(1e-3)) } else { y };
+                let y = if trial % 2 == 1 {
+                    y.abs().max(Interval::point(1e-3))
+                } else {
+                    y
+                };
                 vec![x, if trial % 8 == 3 { -y } else { y }]
             };
             let boxes: Vec<Vec<Interval>> = (0..8).map(&mut draw).collect();
@@ -246,9 +263,11 @@ fn elementary_errors_stay_below_half_the_widening() {
                 0 => rng.random_range(least.max(-800.0)..most.min(800.0)),
                 1 => rng.random_range(-4.0..4.0),
                 2 => 1.0 + rng.random_range(-1.0f64..1.0) * 2f64.powi(-rng.random_range(0..50)),
-                _ => [1.0, -1.0][rng.random_range(0..2usize)]
-                    * rng.random_range(1.0..2.0)
-                    * 2f64.powi(rng.random_range(-470..470)),
+                _ => {
+                    [1.0, -1.0][rng.random_range(0..2usize)]
+                        * rng.random_range(1.0..2.0)
+                        * 2f64.powi(rng.random_range(-470..470))
+                }
             };
             if !(least..most).contains(&x) {
                 continue;
@@ -306,21 +325,35 @@ fn stages_are_those_of_separate_evaluators() {
         let mut lanes = Lanes::new(&graph, &[(Input::W, 3)], &stages, 2);
         let boxes: Vec<Vec<Interval>> = (0..20)
             .map(|_| {
-                let mut one = || if rng.random::<bool>() { interval(&mut rng) } else { ordinary(&mut rng) };
+                let mut one = || {
+                    if rng.random::<bool>() {
+                        interval(&mut rng)
+                    } else {
+                        ordinary(&mut rng)
+                    }
+                };
                 (0..3).map(|_| one()).collect()
             })
             .collect();
         lanes.expect(0, boxes[..8].iter().map(Vec::as_slice));
         lanes.expect(1, boxes[8..13].iter().map(Vec::as_slice));
         for _ in 0..40 {
-            let (stage, number) = (rng.random_range(0..stages.len()), rng.random_range(0..boxes.len()));
+            let (stage, number) = (
+                rng.random_range(0..stages.len()),
+                rng.random_range(0..boxes.len()),
+            );
             let mut scalar = Evaluator::new(&graph, &stages[stage], IntervalArithmetic::new());
             let expected = scalar.run(&[(Input::W, &boxes[number])]);
             let flags = lanes.run(stage, &boxes[number]);
             assert_eq!(flags, expected, "graph {seed}, stage {stage}");
             for root in 0..stages[stage].len() {
                 for (x, y) in lanes.root(stage, root).iter().zip(scalar.root(root)) {
-                    assert_eq!(bits(*x), bits(*y), "graph {seed}, stage {stage} over {:?}", boxes[number]);
+                    assert_eq!(
+                        bits(*x),
+                        bits(*y),
+                        "graph {seed}, stage {stage} over {:?}",
+                        boxes[number]
+                    );
                 }
             }
         }

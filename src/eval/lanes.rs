@@ -96,6 +96,7 @@ impl Lanes {
             end,
             constants,
             roots,
+            ..
         } = &tape.stages[stage];
         if block.done < *end {
             let instructions = &tape.instructions[block.done..*end];
@@ -104,7 +105,10 @@ impl Lanes {
         }
         for (found, root) in self.found[stage].iter_mut().zip(roots) {
             found.clear();
-            found.extend(root.iter().map(|&entry| block.registers[entry as usize].get(lane)));
+            found.extend(
+                root.iter()
+                    .map(|&entry| block.registers[entry as usize].get(lane)),
+            );
         }
         let bit = 1 << stage;
         Flags {
@@ -118,14 +122,9 @@ impl Lanes {
         &self.found[stage][number]
     }
 
-    /// Instructions that evaluate all stages.
-    pub fn len(&self) -> usize {
-        self.tape.instructions.len()
-    }
-
-    /// Whether nothing depends on the inputs.
-    pub fn is_empty(&self) -> bool {
-        self.tape.instructions.is_empty()
+    /// Scalar operations that an evaluator of a stage would take, see [`super::tensor::Evaluator::operations`].
+    pub fn operations(&self, stage: usize) -> u64 {
+        self.tape.stages[stage].operations
     }
 }
 
@@ -162,7 +161,8 @@ impl Block {
             self.boxes += 1;
         }
         for &input in &tape.inputs {
-            self.ordinary[input as usize] = self.registers[input as usize].are_ordinary::<super::bulk::Lane>();
+            self.ordinary[input as usize] =
+                self.registers[input as usize].are_ordinary::<super::bulk::Lane>();
         }
     }
 

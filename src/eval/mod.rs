@@ -11,6 +11,7 @@ pub mod exact;
 pub mod float;
 pub mod interval;
 pub mod lanes;
+pub mod stages;
 pub mod tensor;
 
 use dashu_ratio::RBig;

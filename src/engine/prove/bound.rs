@@ -8,6 +8,7 @@ use crate::claim::Claim;
 use crate::claim::region::Set;
 use crate::engine::enclose::Slack;
 use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::eval::stages::{Batches, Stages};
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Flags, RigorousArithmetic};
 use crate::graph::op::Input;
@@ -50,7 +51,7 @@ pub struct Bounder {
     memberships: usize,
     discards: bool,
     /// for Taylor's formula, where there are few coordinates
-    smooth: Option<Smooth<IntervalArithmetic>>,
+    smooth: Option<Smooth<IntervalArithmetic, Batches>>,
 }
 
 impl Bounder {
@@ -251,7 +252,10 @@ const WORTH: u8 = 16;
 const MAX_TAYLOR: usize = 6;
 
 /// The slack with its second derivatives, where there are few coordinates.
-pub fn taylor<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: A) -> Option<Smooth<A>> {
+pub fn taylor<A: RigorousArithmetic + Clone, S: Stages<A>>(
+    claim: &Claim,
+    arithmetic: A,
+) -> Option<Smooth<A, S>> {
     let coordinates = claim.region.inputs().len() * claim.dimension;
     let piece = (coordinates <= MAX_TAYLOR).then(|| Piece::whole(claim, vec![[0.0; 2]; coordinates]))?;
     Some(Smooth::new(&piece, arithmetic))

@@ -20,7 +20,11 @@ pub(super) struct Execute<'a> {
 }
 
 impl<'a> Execute<'a> {
-    pub(super) fn new(instructions: &'a [Instruction], lists: &'a [u32], block: &'a mut Block) -> Execute<'a> {
+    pub(super) fn new(
+        instructions: &'a [Instruction],
+        lists: &'a [u32],
+        block: &'a mut Block,
+    ) -> Execute<'a> {
         Execute {
             instructions,
             lists,
@@ -84,9 +88,14 @@ impl Work for Execute<'_> {
                     }
                 }
                 Code::LogSumExp(arguments) => {
-                    outcome.lines(&self.lists[arguments.clone()], registers, |arithmetic, line, out| {
-                        out[0] = arithmetic.log_sum_exp(line);
-                    }, out..out + 1);
+                    outcome.lines(
+                        &self.lists[arguments.clone()],
+                        registers,
+                        |arithmetic, line, out| {
+                            out[0] = arithmetic.log_sum_exp(line);
+                        },
+                        out..out + 1,
+                    );
                     ordinary[out] = registers[out].are_ordinary::<V>();
                 }
                 Code::Along(op, arguments) => {
@@ -267,7 +276,10 @@ impl Elementary {
                 let suits = |end: f64| end.abs() >= NEAR_ZERO || end == 0.0;
                 let inside = self.arguments.0 <= x.lo && x.hi <= self.arguments.1;
                 if !(inside && suits(x.lo) && suits(x.hi)) {
-                    out.set(lane, outcome.single(lane, |arithmetic| arithmetic.unary(self.op, &x)));
+                    out.set(
+                        lane,
+                        outcome.single(lane, |arithmetic| arithmetic.unary(self.op, &x)),
+                    );
                 }
             }
             out.repeat(outcome.boxes);

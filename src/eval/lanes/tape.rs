@@ -44,6 +44,8 @@ pub(super) struct Stage {
     pub(super) constants: Flags,
     /// the entries of each root
     pub(super) roots: Vec<Vec<Register>>,
+    /// scalar operations of an evaluator of its own
+    pub(super) operations: u64,
 }
 
 /// The list.
@@ -77,11 +79,13 @@ impl Tape {
             let mut walk = Evaluator::new(graph, roots, recorder);
             let constants = walk.run(&sides);
             let roots = (0..roots.len()).map(|root| walk.root(root).to_vec()).collect();
+            let operations = walk.operations();
             recorder = std::mem::take(walk.arithmetic());
             recorder.tape.stages.push(Stage {
                 end: recorder.tape.instructions.len(),
                 constants,
                 roots,
+                operations,
             });
         }
         recorder.tape.needed()
@@ -105,7 +109,9 @@ impl Tape {
                 }
             }
         }
-        self.inputs.iter().for_each(|input| needed[*input as usize] = true);
+        self.inputs
+            .iter()
+            .for_each(|input| needed[*input as usize] = true);
         let mut next = 0;
         let places: Vec<Register> = needed
             .iter()
@@ -136,7 +142,9 @@ impl Tape {
         self.constants
             .iter_mut()
             .for_each(|(register, _)| *register = place(*register));
-        self.lists.iter_mut().for_each(|argument| *argument = place(*argument));
+        self.lists
+            .iter_mut()
+            .for_each(|argument| *argument = place(*argument));
         self.instructions = self
             .instructions
             .into_iter()
@@ -313,7 +321,9 @@ impl Arithmetic for Recorder {
             }
             Binary::Add if is(left, Interval::ZERO) => *y,
             Binary::Add | Binary::Sub if is(right, Interval::ZERO) => *x,
-            Binary::Mul if is(left, Interval::ZERO) || is(right, Interval::ZERO) => self.constant(Interval::ZERO),
+            Binary::Mul if is(left, Interval::ZERO) || is(right, Interval::ZERO) => {
+                self.constant(Interval::ZERO)
+            }
             Binary::Mul if is(left, Interval::ONE) => *y,
             Binary::Mul if is(right, Interval::ONE) => *x,
             Binary::Add

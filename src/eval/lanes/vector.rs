@@ -342,17 +342,11 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(super) struct Avx2(__m256d, __m256d);
 
-
     macro_rules! pairwise {
         ($name:ident, $intrinsic:ident) => {
             #[inline(always)]
             fn $name(self, other: Self) -> Self {
-                unsafe {
-                    Avx2(
-                        $intrinsic(self.0, other.0),
-                        $intrinsic(self.1, other.1),
-                    )
-                }
+                unsafe { Avx2($intrinsic(self.0, other.0), $intrinsic(self.1, other.1)) }
             }
         };
     }

@@ -25,7 +25,9 @@ use super::smooth::Smooth;
 use super::tree::{MAX_TEXT, Rule, Split, Tree, middle};
 use crate::claim::Claim;
 use crate::eval::RigorousArithmetic;
+use crate::eval::bulk::LANES;
 use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::eval::stages::Batches;
 use crate::symbolic::Enclosures;
 use cut::Cut;
 use pieces::{Ranges, pieces};
@@ -268,13 +270,21 @@ fn proof(plan: Lifting, searches: Vec<Search>) -> Option<Lifting> {
 /// Branch and bound for the least value of a part.
 struct Search {
     ranges: Ranges,
-    pieces: Vec<(Smooth<IntervalArithmetic>, Tree)>,
+    pieces: Vec<(Smooth<IntervalArithmetic, Batches>, Tree)>,
     waiting: BinaryHeap<Waiting>,
     operations: u64,
     boxes: u64,
     depth: u32,
     /// an upper bound of the least value
     upper: f64,
+}
+
+/// A box without a bound yet.
+struct Open {
+    piece: usize,
+    node: usize,
+    depth: u32,
+    ranges: Ranges,
 }
 
 /// A box with its bound.
@@ -328,7 +338,12 @@ impl Search {
             let smooth = Smooth::new(&piece, IntervalArithmetic::new());
             search.operations = search.operations.max(smooth.operations());
             search.pieces.push((smooth, Tree::default()));
-            search.examine(number, Tree::ROOT, 0, piece.ranges);
+            search.examine(vec![Open {
+                piece: number,
+                node: Tree::ROOT,
+                depth: 0,
+                ranges: piece.ranges,
+            }]);
         }
         Some(search)
     }
@@ -351,7 +366,21 @@ impl Search {
     /// Splits the lowest boxes; returns how many.
     fn refine(&mut self) -> u64 {
         let mut count = 0;
-        while count < ROUND as u64 && !self.stuck() {
+        while count < ROUND {
+            let parts = self.split((ROUND - count).min(LANES / 2));
+            if parts.is_empty() {
+                break;
+            }
+            count += parts.len() / 2;
+            self.examine(parts);
+        }
+        count as u64
+    }
+
+    /// Splits the lowest boxes, at most so many; returns their parts.
+    fn split(&mut self, most: usize) -> Vec<Open> {
+        let mut parts = Vec::new();
+        while parts.len() < 2 * most && !self.stuck() {
             let Some(lowest) = self.waiting.pop() else { break };
             let Some((coordinate, cut)) = lowest.split else {
                 break;
@@ -362,14 +391,39 @@ impl Search {
             let (mut below, mut above) = (lowest.ranges.clone(), lowest.ranges);
             below[coordinate][1] = cut;
             above[coordinate][0] = cut;
-            self.examine(lowest.piece, lower, lowest.depth + 1, below);
-            self.examine(lowest.piece, lower + 1, lowest.depth + 1, above);
-            count += 1;
+            for (node, ranges) in [(lower, below), (lower + 1, above)] {
+                parts.push(Open {
+                    piece: lowest.piece,
+                    node,
+                    depth: lowest.depth + 1,
+                    ranges,
+                });
+            }
         }
-        count
+        parts
     }
 
-    fn examine(&mut self, piece: usize, node: usize, depth: u32, ranges: Ranges) {
+    /// Bounds boxes, those of one piece together.
+    fn examine(&mut self, boxes: Vec<Open>) {
+        for piece in 0..self.pieces.len() {
+            let own = boxes.iter().filter(|open| open.piece == piece);
+            let own: Vec<&[[f64; 2]]> = own.map(|open| open.ranges.as_slice()).collect();
+            if !own.is_empty() {
+                self.pieces[piece].0.expect(&own);
+            }
+        }
+        for open in boxes {
+            self.bound(open);
+        }
+    }
+
+    fn bound(&mut self, open: Open) {
+        let Open {
+            piece,
+            node,
+            depth,
+            ranges,
+        } = open;
         let smooth = &mut self.pieces[piece].0;
         // a box above what the function takes elsewhere does not count
         let (lower, best, mut slopes) = smooth.best(&ranges, self.upper);
