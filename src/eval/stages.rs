@@ -1,6 +1,8 @@
 //! Groups of nodes that are evaluated over the same boxes, later ones only where they are asked for: a function, its
 //! gradient, its Hessian.
 
+use smallvec::SmallVec;
+
 use super::interval::{Interval, IntervalArithmetic};
 use super::lanes::Lanes;
 use super::tensor::Evaluator;
@@ -8,10 +10,16 @@ use super::{Arithmetic, Flags};
 use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
 
-/// Evaluates stages of roots of one input, [`Input::W`], in an arithmetic.
+/// Evaluates stages of roots in an arithmetic; the coordinates of all inputs stand one after the other.
 pub trait Stages<A: Arithmetic>: Clone {
-    /// Prepares the stages; boxes can be announced at `places`.
-    fn new(graph: &Graph, dimension: usize, stages: &[Vec<NodeId>], places: usize, arithmetic: &A) -> Self;
+    /// Prepares the stages; `inputs` gives the number of entries of each input, and boxes can be announced at `places`.
+    fn new(
+        graph: &Graph,
+        inputs: &[(Input, usize)],
+        stages: &[Vec<NodeId>],
+        places: usize,
+        arithmetic: &A,
+    ) -> Self;
     /// Announces boxes that will be asked for, at a place. It changes no result.
     fn expect(&mut self, place: usize, boxes: &[Vec<A::Value>]);
     /// Evaluates a stage.
@@ -24,26 +32,45 @@ pub trait Stages<A: Arithmetic>: Clone {
 
 /// An evaluator for each stage.
 #[derive(Clone, Debug)]
-pub struct Separate<A: Arithmetic>(Vec<Evaluator<A>>);
+pub struct Separate<A: Arithmetic> {
+    inputs: SmallVec<[(Input, usize); 2]>,
+    evaluators: Vec<Evaluator<A>>,
+}
 
 impl<A: Arithmetic + Clone> Stages<A> for Separate<A> {
-    fn new(graph: &Graph, _: usize, stages: &[Vec<NodeId>], _: usize, arithmetic: &A) -> Self {
+    fn new(
+        graph: &Graph,
+        inputs: &[(Input, usize)],
+        stages: &[Vec<NodeId>],
+        _: usize,
+        arithmetic: &A,
+    ) -> Self {
         let evaluator = |roots: &Vec<NodeId>| Evaluator::new(graph, roots, arithmetic.clone());
-        Separate(stages.iter().map(evaluator).collect())
+        Separate {
+            inputs: inputs.into(),
+            evaluators: stages.iter().map(evaluator).collect(),
+        }
     }
 
     fn expect(&mut self, _: usize, _: &[Vec<A::Value>]) {}
 
     fn run(&mut self, stage: usize, entries: &[A::Value]) -> Flags {
-        self.0[stage].run(&[(Input::W, entries)])
+        let mut rest = entries;
+        let mut sides: SmallVec<[(Input, &[A::Value]); 2]> = SmallVec::new();
+        for &(input, length) in &self.inputs {
+            let (own, others) = rest.split_at(length);
+            sides.push((input, own));
+            rest = others;
+        }
+        self.evaluators[stage].run(&sides)
     }
 
     fn root(&self, stage: usize, number: usize) -> &[A::Value] {
-        self.0[stage].root(number)
+        self.evaluators[stage].root(number)
     }
 
     fn operations(&self, stage: usize) -> u64 {
-        self.0[stage].operations()
+        self.evaluators[stage].operations()
     }
 }
 
@@ -62,17 +89,17 @@ const MAX_RECORDED: u64 = 50_000;
 impl Stages<IntervalArithmetic> for Batches {
     fn new(
         graph: &Graph,
-        dimension: usize,
+        inputs: &[(Input, usize)],
         stages: &[Vec<NodeId>],
         places: usize,
         arithmetic: &IntervalArithmetic,
     ) -> Self {
-        let walk = Separate::new(graph, dimension, stages, places, arithmetic);
-        let operations: u64 = walk.0.iter().map(Evaluator::operations).sum();
+        let walk = Separate::new(graph, inputs, stages, places, arithmetic);
+        let operations: u64 = walk.evaluators.iter().map(Evaluator::operations).sum();
         if operations > MAX_RECORDED {
             return Batches::Walk(walk);
         }
-        Batches::Lanes(Lanes::new(graph, &[(Input::W, dimension)], stages, places))
+        Batches::Lanes(Lanes::new(graph, inputs, stages, places))
     }
 
     fn expect(&mut self, place: usize, boxes: &[Vec<Interval>]) {

@@ -21,6 +21,7 @@ use super::enclose::root_box;
 use super::points::{Point, Points};
 use super::sample::Candidate;
 use crate::claim::Claim;
+use crate::eval::bulk::LANES;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use bound::{Bounder, Open, Outcome};
 use lifting::Lifting;
@@ -297,10 +298,16 @@ fn examine(workers: &mut [Bounder], round: &[Task]) -> Vec<Outcome> {
         .par_iter_mut()
         .zip(round.par_chunks(chunk))
         .map(|(worker, tasks)| {
-            tasks
-                .iter()
-                .map(|(_, depth, ranges)| worker.examine(ranges, *depth))
-                .collect()
+            let mut outcomes = Vec::with_capacity(tasks.len());
+            for batch in tasks.chunks(LANES) {
+                let boxes: Vec<&[Interval]> = batch.iter().map(|(.., ranges)| ranges.as_slice()).collect();
+                worker.expect(&boxes);
+                let examined = batch
+                    .iter()
+                    .map(|(_, depth, ranges)| worker.examine(ranges, *depth));
+                outcomes.extend(examined);
+            }
+            outcomes
         })
         .collect();
     outcomes.into_iter().flatten().collect()

@@ -108,12 +108,12 @@ impl<A: RigorousArithmetic + Clone, S: Stages<A>> Smooth<A, S> {
                 last: Box::new(Smooth::new(&last, arithmetic.clone())),
                 coordinate,
                 order: derivatives.len() as u32 - 1,
-                derivatives: S::new(&graph, variables, &[derivatives], 1, &arithmetic),
+                derivatives: S::new(&graph, &[(Input::W, variables)], &[derivatives], 1, &arithmetic),
             })
         });
         let stages = [vec![piece.function], gradient, hessian];
         Smooth {
-            function: S::new(&graph, variables, &stages, 2, &arithmetic),
+            function: S::new(&graph, &[(Input::W, variables)], &stages, 2, &arithmetic),
             arithmetic,
             variables,
             vanishing,
