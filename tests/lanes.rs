@@ -138,7 +138,7 @@ fn operations_are_those_of_the_scalar_evaluator() {
         let w = graph.input(Input::W, 1);
         let root = graph.unary(op, w);
         let mut lanes = on_every_level(&graph, 1, &[root]);
-        for trial in 0..2_000 * times() {
+        for trial in 0..500 * times() {
             let mut draw = |_| {
                 let x = if trial % 2 == 0 {
                     argument(&mut rng, op)
@@ -163,7 +163,7 @@ fn operations_are_those_of_the_scalar_evaluator() {
         let (x, y) = (graph.slice(w, 0, 0, 1, 1), graph.slice(w, 0, 1, 1, 1));
         let root = graph.binary(op, x, y);
         let mut lanes = on_every_level(&graph, 2, &[root]);
-        for trial in 0..20_000 * times() {
+        for trial in 0..4_000 * times() {
             let mut draw = |_| {
                 let mut one = || {
                     if trial % 4 == 0 {
@@ -205,7 +205,7 @@ fn elementary_functions_contain_the_checker() {
         let w = graph.input(Input::W, 1);
         let root = graph.unary(op, w);
         let mut lanes = on_every_level(&graph, 1, &[root]);
-        for trial in 0..2_000 * times() {
+        for trial in 0..500 * times() {
             let mut draw = |_| match trial % 3 {
                 0 => vec![argument(&mut rng, op)],
                 1 => vec![ordinary(&mut rng).abs()],
@@ -319,7 +319,7 @@ fn mixed(rng: &mut impl Rng) -> (Graph, Vec<Vec<NodeId>>) {
 /// evaluator of its own, in whatever order stages and boxes are asked for.
 #[test]
 fn stages_are_those_of_separate_evaluators() {
-    for seed in 0..1_000 * times() as u64 {
+    for seed in 0..500 * times() as u64 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (graph, stages) = mixed(&mut rng);
         let mut lanes = Lanes::new(&graph, &[(Input::W, 3)], &stages, 2);

@@ -37,6 +37,8 @@ pub struct Open {
     pub violated: bool,
     /// how to split it, with the cut; none where every range is as narrow as binary64 allows
     pub split: Option<(Split, f64)>,
+    /// whether contraction placed the split
+    pub trimmed: bool,
 }
 
 /// Stages of a claim: the inequalities of the region; functions with jumps of which a gradient is taken; the slack with
@@ -124,8 +126,8 @@ impl Bounder {
         }
     }
 
-    /// Bounds the slack over a box, `depth` splits below the root.
-    pub fn examine(&mut self, ranges: &[Interval], depth: u32) -> Outcome {
+    /// Bounds the slack over a box, `depth` splits below the root; contraction may place its split where `contract`.
+    pub fn examine(&mut self, ranges: &[Interval], depth: u32, contract: bool) -> Outcome {
         if self.discards && self.lies_outside(ranges) {
             return Outcome::Settled(Rule::Discard);
         }
@@ -133,7 +135,6 @@ impl Bounder {
         if flags.defined && natural.lo >= self.floor {
             return Outcome::Settled(Rule::Natural);
         }
-        let trimmed = self.trim(ranges);
         let mut lowest = natural.lo;
         let center = middle(ranges);
         let (central, at_center) = self.slack_over(&center);
@@ -173,6 +174,7 @@ impl Bounder {
             }
         }
         let violated = at_center.defined && central.hi < self.floor.min(0.0) && self.contains(&center);
+        let trimmed = if contract { self.trim(ranges) } else { None };
         Outcome::Open(Open {
             lowest,
             central: if at_center.defined {
@@ -181,6 +183,7 @@ impl Bounder {
                 f64::NAN
             },
             violated,
+            trimmed: trimmed.is_some(),
             split: trimmed.or_else(|| split(ranges, &slopes, depth)),
         })
     }

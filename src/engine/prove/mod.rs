@@ -29,6 +29,10 @@ use tree::Tree;
 
 /// Boxes of a round.
 const ROUND: usize = 256;
+/// Open boxes that contraction is tried on whatever comes of it. Beyond them it is tried as long as it places one split
+/// in [`PAYS`]: a try costs as much as the bounds of several boxes.
+const TRIES: u64 = 64;
+const PAYS: u64 = 4;
 /// Limit on boxes times scalar operations for each.
 pub const MAX_WORK: u64 = 150_000_000;
 /// Limit on boxes times coordinates, which bounds the memory.
@@ -209,8 +213,10 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
     let mut waiting: BinaryHeap<Waiting> = BinaryHeap::new();
     let mut round = vec![(Tree::ROOT, 0, root)];
     let (mut boxes, mut depth, mut settled) = (0, 0, 0.0);
+    let (mut tries, mut trimmed) = (0, 0);
     let stopped = loop {
-        let outcomes = examine(&mut workers, &round);
+        let contract = tries < TRIES || PAYS * trimmed >= tries;
+        let outcomes = examine(&mut workers, &round, contract);
         boxes += round.len() as u64;
         let mut stopped = None;
         for ((node, level, ranges), outcome) in round.drain(..).zip(outcomes) {
@@ -221,6 +227,8 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
                     settled += share(level);
                 }
                 Outcome::Open(open) => {
+                    tries += u64::from(contract);
+                    trimmed += u64::from(open.trimmed);
                     if open.violated {
                         stopped = Some(Stop::Violation);
                     } else if open.split.is_none() {
@@ -292,7 +300,7 @@ fn share(level: u32) -> f64 {
 type Task = (usize, u32, Vec<Interval>);
 
 /// Examines the boxes of a round on all workers; results in the order of the boxes.
-fn examine(workers: &mut [Bounder], round: &[Task]) -> Vec<Outcome> {
+fn examine(workers: &mut [Bounder], round: &[Task], contract: bool) -> Vec<Outcome> {
     let chunk = round.len().div_ceil(workers.len());
     let outcomes: Vec<Vec<Outcome>> = workers
         .par_iter_mut()
@@ -304,7 +312,7 @@ fn examine(workers: &mut [Bounder], round: &[Task]) -> Vec<Outcome> {
                 worker.expect(&boxes);
                 let examined = batch
                     .iter()
-                    .map(|(_, depth, ranges)| worker.examine(ranges, *depth));
+                    .map(|(_, depth, ranges)| worker.examine(ranges, *depth, contract));
                 outcomes.extend(examined);
             }
             outcomes
