@@ -1,7 +1,7 @@
 //! Lower bounds of the slack over one box, and whether one of them settles it. `docs/soundness.md`
 //! says why each is one.
 
-use super::lifting::pieces::Piece;
+use super::lifting::pieces::{Piece, Ranges};
 use super::smooth::Smooth;
 use super::tree::{PARTS, Rule, Split};
 use crate::claim::Claim;
@@ -120,8 +120,7 @@ impl Bounder {
         self.boxes.expect(CELLS, &cells);
         self.boxes.expect(CENTERS, &centers);
         if let Some(smooth) = &mut self.smooth {
-            let ends: Vec<Vec<[f64; 2]>> = boxes.iter().map(|ranges| ends(ranges)).collect();
-            let ends: Vec<&[[f64; 2]]> = ends.iter().map(Vec::as_slice).collect();
+            let ends: Vec<Ranges> = boxes.iter().map(|ranges| ends(ranges)).collect();
             smooth.expect(&ends);
         }
     }
@@ -279,7 +278,7 @@ fn middle(ranges: &[Interval]) -> Vec<Interval> {
 }
 
 /// The ends of each range.
-fn ends(ranges: &[Interval]) -> Vec<[f64; 2]> {
+fn ends(ranges: &[Interval]) -> Ranges {
     ranges.iter().map(|range| [range.lo, range.hi]).collect()
 }
 

@@ -134,7 +134,7 @@ impl<A: RigorousArithmetic + Clone, S: Stages<A>> Smooth<A, S> {
     }
 
     /// Announces boxes of which bounds will be asked for, which are then computed together. It changes no bound.
-    pub fn expect(&mut self, boxes: &[&[[f64; 2]]]) {
+    pub fn expect(&mut self, boxes: &[Ranges]) {
         let cells: Vec<Vec<A::Value>> = boxes.iter().map(|ranges| self.cell(ranges)).collect();
         let centers: Vec<Vec<f64>> = boxes.iter().map(|ranges| middles(ranges)).collect();
         let points: Vec<Vec<A::Value>> = centers.iter().map(|center| self.points(center)).collect();

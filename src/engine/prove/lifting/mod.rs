@@ -270,7 +270,7 @@ fn proof(plan: Lifting, searches: Vec<Search>) -> Option<Lifting> {
 /// Branch and bound for the least value of a part.
 struct Search {
     ranges: Ranges,
-    pieces: Vec<(Smooth<IntervalArithmetic, Batches>, Tree)>,
+    pieces: Vec<OwnPiece>,
     waiting: BinaryHeap<Waiting>,
     operations: u64,
     boxes: u64,
@@ -279,12 +279,12 @@ struct Search {
     upper: f64,
 }
 
-/// A box without a bound yet.
-struct Open {
-    piece: usize,
-    node: usize,
-    depth: u32,
-    ranges: Ranges,
+/// A piece with its tree.
+struct OwnPiece {
+    smooth: Smooth<IntervalArithmetic, Batches>,
+    tree: Tree,
+    /// boxes whose halves were announced last
+    announced: Vec<usize>,
 }
 
 /// A box with its bound.
@@ -296,6 +296,17 @@ struct Waiting {
     lower: f64,
     rule: Rule,
     split: Option<(usize, f64)>,
+}
+
+impl Waiting {
+    /// Where it is split, and the parts; none where binary64 does not split it.
+    fn halves(&self) -> Option<(Split, [Ranges; 2])> {
+        let (coordinate, cut) = self.split?;
+        let (mut below, mut above) = (self.ranges.clone(), self.ranges.clone());
+        below[coordinate][1] = cut;
+        above[coordinate][0] = cut;
+        Some((Split::halving(coordinate), [below, above]))
+    }
 }
 
 impl Ord for Waiting {
@@ -337,13 +348,15 @@ impl Search {
         for (number, piece) in pieces.into_iter().enumerate() {
             let smooth = Smooth::new(&piece, IntervalArithmetic::new());
             search.operations = search.operations.max(smooth.operations());
-            search.pieces.push((smooth, Tree::default()));
-            search.examine(vec![Open {
-                piece: number,
-                node: Tree::ROOT,
-                depth: 0,
-                ranges: piece.ranges,
-            }]);
+            search.pieces.push(OwnPiece {
+                smooth,
+                tree: Tree::default(),
+                announced: Vec::new(),
+            });
+            search.pieces[number]
+                .smooth
+                .expect(std::slice::from_ref(&piece.ranges));
+            search.examine(number, Tree::ROOT, 0, piece.ranges);
         }
         Some(search)
     }
@@ -366,65 +379,42 @@ impl Search {
     /// Splits the lowest boxes; returns how many.
     fn refine(&mut self) -> u64 {
         let mut count = 0;
-        while count < ROUND {
-            let parts = self.split((ROUND - count).min(LANES / 2));
-            if parts.is_empty() {
-                break;
-            }
-            count += parts.len() / 2;
-            self.examine(parts);
-        }
-        count as u64
-    }
-
-    /// Splits the lowest boxes, at most so many; returns their parts.
-    fn split(&mut self, most: usize) -> Vec<Open> {
-        let mut parts = Vec::new();
-        while parts.len() < 2 * most && !self.stuck() {
+        while count < ROUND as u64 && !self.stuck() {
             let Some(lowest) = self.waiting.pop() else { break };
-            let Some((coordinate, cut)) = lowest.split else {
+            let Some((split, [below, above])) = lowest.halves() else {
                 break;
             };
-            let lower = self.pieces[lowest.piece]
-                .1
-                .split(lowest.node, Split::halving(coordinate));
-            let (mut below, mut above) = (lowest.ranges.clone(), lowest.ranges);
-            below[coordinate][1] = cut;
-            above[coordinate][0] = cut;
-            for (node, ranges) in [(lower, below), (lower + 1, above)] {
-                parts.push(Open {
-                    piece: lowest.piece,
-                    node,
-                    depth: lowest.depth + 1,
-                    ranges,
-                });
-            }
+            self.announce(&lowest);
+            let piece = &mut self.pieces[lowest.piece];
+            let lower = piece.tree.split(lowest.node, split);
+            self.examine(lowest.piece, lower, lowest.depth + 1, below);
+            self.examine(lowest.piece, lower + 1, lowest.depth + 1, above);
+            count += 1;
         }
-        parts
+        count
     }
 
-    /// Bounds boxes, those of one piece together.
-    fn examine(&mut self, boxes: Vec<Open>) {
-        for piece in 0..self.pieces.len() {
-            let own = boxes.iter().filter(|open| open.piece == piece);
-            let own: Vec<&[[f64; 2]]> = own.map(|open| open.ranges.as_slice()).collect();
-            if !own.is_empty() {
-                self.pieces[piece].0.expect(&own);
-            }
+    /// Announces the halves of a box, and with them those of the next in the order, which will be wanted soon.
+    fn announce(&mut self, lowest: &Waiting) {
+        if self.pieces[lowest.piece].announced.contains(&lowest.node) {
+            return;
         }
-        for open in boxes {
-            self.bound(open);
-        }
+        let next: Vec<Waiting> = (1..LANES / 2).map_while(|_| self.waiting.pop()).collect();
+        let own = next.iter().filter(|waiting| waiting.piece == lowest.piece);
+        let own: Vec<&Waiting> = std::iter::once(lowest).chain(own).collect();
+        let halves: Vec<Ranges> = own
+            .iter()
+            .filter_map(|waiting| waiting.halves())
+            .flat_map(|(_, halves)| halves)
+            .collect();
+        let piece = &mut self.pieces[lowest.piece];
+        piece.announced = own.iter().map(|waiting| waiting.node).collect();
+        piece.smooth.expect(&halves);
+        self.waiting.extend(next);
     }
 
-    fn bound(&mut self, open: Open) {
-        let Open {
-            piece,
-            node,
-            depth,
-            ranges,
-        } = open;
-        let smooth = &mut self.pieces[piece].0;
+    fn examine(&mut self, piece: usize, node: usize, depth: u32, ranges: Ranges) {
+        let smooth = &mut self.pieces[piece].smooth;
         // a box above what the function takes elsewhere does not count
         let (lower, best, mut slopes) = smooth.best(&ranges, self.upper);
         self.upper = self.upper.min(smooth.central(&ranges));
@@ -462,9 +452,9 @@ impl Search {
     fn proof(mut self) -> Option<PartProof> {
         let floor = self.lower();
         for waiting in self.waiting.drain() {
-            self.pieces[waiting.piece].1.settle(waiting.node, waiting.rule);
+            self.pieces[waiting.piece].tree.settle(waiting.node, waiting.rule);
         }
-        let trees: Option<Vec<String>> = self.pieces.iter().map(|(_, tree)| tree.text()).collect();
+        let trees: Option<Vec<String>> = self.pieces.iter().map(|piece| piece.tree.text()).collect();
         Some(PartProof {
             ranges: self.ranges,
             floor,
