@@ -12,6 +12,7 @@ use proxycert::engine::prove::smooth::Smooth;
 use proxycert::engine::prove::tree::Rule;
 use proxycert::eval::checker::CheckerArithmetic;
 use proxycert::eval::interval::{Interval, IntervalArithmetic};
+use proxycert::eval::stages::Batches;
 use proxycert::eval::tensor::Evaluator;
 use proxycert::eval::{Arithmetic, RigorousArithmetic};
 use proxycert::graph::op::Input;
@@ -94,8 +95,8 @@ fn bound(expression: &str, ranges: &Ranges, tie: Option<usize>, rule: Rule) -> [
     };
     let enough = f64::INFINITY;
     [
-        Smooth::new(&piece, IntervalArithmetic::new()).lower(rule, ranges, enough),
-        Smooth::new(&piece, CheckerArithmetic::new()).lower(rule, ranges, enough),
+        <Smooth<_, Batches>>::new(&piece, IntervalArithmetic::new()).lower(rule, ranges, enough),
+        <Smooth<_>>::new(&piece, CheckerArithmetic::new()).lower(rule, ranges, enough),
     ]
 }
 
@@ -229,7 +230,7 @@ fn every_bound_lies_below_the_values() {
                 tie,
                 ..Piece::whole(&claim, vec![[0.0; 2]; dimension])
             };
-            let mut smooth = Smooth::new(&piece, IntervalArithmetic::new());
+            let mut smooth = <Smooth<_, Batches>>::new(&piece, IntervalArithmetic::new());
             let mut exact = Evaluator::new(&piece.graph, &[piece.function], CheckerArithmetic::new());
             let mut counts = [0; 3];
             for _ in 0..8 {
@@ -417,7 +418,7 @@ fn every_bound_of_a_composition_lies_below_the_values() {
             return;
         };
         let piece = Piece::whole(&claim, vec![[0.0; 2]; dimension]);
-        let mut smooth = Smooth::new(&piece, IntervalArithmetic::new());
+        let mut smooth = <Smooth<_, Batches>>::new(&piece, IntervalArithmetic::new());
         let mut exact = Evaluator::new(&piece.graph, &[piece.function], CheckerArithmetic::new());
         for _ in 0..8 {
             let ranges = random_box(rng, dimension);

@@ -20,6 +20,7 @@ use proxycert::eval::bulk::level::Level;
 use proxycert::eval::checker::{CheckerArithmetic, Enclosure};
 use proxycert::eval::float::FloatArithmetic;
 use proxycert::eval::interval::{Interval, IntervalArithmetic};
+use proxycert::eval::lanes::Lanes;
 use proxycert::eval::tensor::Evaluator;
 use proxycert::eval::{Arithmetic, Flags};
 use proxycert::graph::op::{Along, Binary, Exponent, Input, Reduction, Unary};
@@ -291,6 +292,32 @@ impl Subject for IntervalArithmetic {
     }
 }
 
+/// Intervals over several boxes at once.
+struct InLanes;
+
+impl Subject for InLanes {
+    type Value = Interval;
+    /// Beside other boxes and alone, on every instruction set of the machine: all the same.
+    fn values(graph: &Graph, root: NodeId, w: &[f64]) -> (Vec<Interval>, Flags) {
+        let own: Vec<Interval> = w.iter().map(|x| Interval::point(*x)).collect();
+        let wide: Vec<Interval> = w.iter().map(|x| Interval::new(x - 1.0, x + 1.0)).collect();
+        let mut results = Vec::new();
+        for level in Level::available() {
+            let mut lanes = Lanes::new(graph, &[(Input::W, w.len())], &[vec![root]], 1).on(level);
+            for boxes in [vec![], vec![&wide, &own, &wide]] {
+                lanes.expect(0, boxes.into_iter().map(Vec::as_slice));
+                let flags = lanes.run(0, &own);
+                results.push((lanes.root(0, 0).to_vec(), flags));
+            }
+        }
+        assert!(results.iter().all(|other| *other == results[0]), "{results:?}");
+        results.remove(0)
+    }
+    fn holds(value: &Interval, truth: &Real) -> bool {
+        IntervalArithmetic::holds(value, truth)
+    }
+}
+
 impl Subject for CheckerArithmetic {
     type Value = Enclosure;
     fn values(graph: &Graph, root: NodeId, w: &[f64]) -> (Vec<Enclosure>, Flags) {
@@ -511,6 +538,11 @@ fn interval_arithmetic() {
 }
 
 #[test]
+fn intervals_in_lanes() {
+    suite::<InLanes>();
+}
+
+#[test]
 fn checker_arithmetic() {
     suite::<CheckerArithmetic>();
 }
@@ -634,6 +666,8 @@ fn interval_evaluation_of_random_graphs_contains_the_checker_at_points() {
             .collect();
         let mut over_box = Evaluator::new(&graph, &[root], IntervalArithmetic::new());
         let box_flags = over_box.run(&[(Input::W, &region)]);
+        let mut in_lanes = Lanes::new(&graph, &[(Input::W, DIMENSION)], &[vec![root]], 0);
+        assert_eq!(in_lanes.run(0, &region), box_flags, "graph {seed}");
         let mut at_point = Evaluator::new(&graph, &[root], CheckerArithmetic::new());
         for corner in 0..5 {
             let w: Vec<f64> = region
@@ -654,18 +688,21 @@ fn interval_evaluation_of_random_graphs_contains_the_checker_at_points() {
                 flags.continuous || !box_flags.continuous || !box_flags.defined,
                 "graph {seed}: jump unnoticed at {w:?}"
             );
-            for (value, exact) in over_box.root(0).iter().zip(at_point.root(0)) {
+            let results = over_box.root(0).iter().zip(in_lanes.root(0, 0));
+            for ((scalar, in_lanes), exact) in results.zip(at_point.root(0)) {
                 checks += 1;
                 if !flags.defined {
                     undefined += 1;
                     continue;
                 }
-                unbounded += u64::from(!value.is_bounded());
+                unbounded += u64::from(!scalar.is_bounded());
                 let (lo, hi) = exact.to_f64();
-                assert!(
-                    value.lo <= lo && hi <= value.hi,
-                    "graph {seed} at {w:?}: {value:?} misses [{lo:e}, {hi:e}]"
-                );
+                for value in [scalar, in_lanes] {
+                    assert!(
+                        value.lo <= lo && hi <= value.hi,
+                        "graph {seed} at {w:?}: {value:?} misses [{lo:e}, {hi:e}]"
+                    );
+                }
             }
         }
     }

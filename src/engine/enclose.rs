@@ -42,16 +42,18 @@ pub struct Slack<A: Arithmetic> {
 impl<A: RigorousArithmetic + Clone> Slack<A> {
     /// Prepares a claim.
     pub fn new(claim: &Claim, arithmetic: A) -> Self {
-        let jumping: Vec<NodeId> = claim
-            .prerequisites
-            .iter()
-            .copied()
-            .filter(|root| !claim.graph.is_continuous(*root))
-            .collect();
         Slack {
-            jumping: Evaluator::new(&claim.graph, &jumping, arithmetic.clone()),
+            jumping: Evaluator::new(&claim.graph, &Self::jumping(claim), arithmetic.clone()),
             roots: Evaluator::new(&claim.graph, &claim.rigorous_roots(), arithmetic),
         }
+    }
+
+    /// Functions with jumps of which a gradient is taken.
+    pub fn jumping(claim: &Claim) -> Vec<NodeId> {
+        let prerequisites = claim.prerequisites.iter().copied();
+        prerequisites
+            .filter(|root| !claim.graph.is_continuous(*root))
+            .collect()
     }
 
     /// Encloses the slack over enclosures of the coordinates of each input that varies.

@@ -10,6 +10,8 @@ pub mod contract;
 pub mod exact;
 pub mod float;
 pub mod interval;
+pub mod lanes;
+pub mod stages;
 pub mod tensor;
 
 use dashu_ratio::RBig;

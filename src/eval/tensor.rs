@@ -159,12 +159,14 @@ fn apply<A: Arithmetic>(
         Op::Unary(op) => out.extend(arg(0).iter().map(|x| arithmetic.unary(*op, x))),
         Op::Binary(op) => {
             let (a, b) = (arg(0), arg(1));
-            if arg_shape(0) == arg_shape(1) {
-                out.extend(a.iter().zip(b).map(|(x, y)| arithmetic.binary(*op, x, y)));
-            } else if b.len() == 1 {
+            // numbers first: comparing two empty shapes reads from the address of none, which the vector
+            // instructions of `memcmp` take hundreds of cycles to suppress
+            if b.len() == 1 {
                 out.extend(a.iter().map(|x| arithmetic.binary(*op, x, &b[0])));
             } else if a.len() == 1 {
                 out.extend(b.iter().map(|y| arithmetic.binary(*op, &a[0], y)));
+            } else if arg_shape(0) == arg_shape(1) {
+                out.extend(a.iter().zip(b).map(|(x, y)| arithmetic.binary(*op, x, y)));
             } else {
                 let (sa, sb) = (
                     strides(arg_shape(0), &step.shape),

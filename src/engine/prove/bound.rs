@@ -1,13 +1,14 @@
 //! Lower bounds of the slack over one box, and whether one of them settles it. `docs/soundness.md`
 //! says why each is one.
 
-use super::lifting::pieces::Piece;
+use super::lifting::pieces::{Piece, Ranges};
 use super::smooth::Smooth;
 use super::tree::{PARTS, Rule, Split};
 use crate::claim::Claim;
 use crate::claim::region::Set;
 use crate::engine::enclose::Slack;
 use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::eval::stages::{Batches, Stages};
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Flags, RigorousArithmetic};
 use crate::graph::op::Input;
@@ -36,7 +37,20 @@ pub struct Open {
     pub violated: bool,
     /// how to split it, with the cut; none where every range is as narrow as binary64 allows
     pub split: Option<(Split, f64)>,
+    /// whether contraction placed the split
+    pub trimmed: bool,
 }
+
+/// Stages of a claim: the inequalities of the region; functions with jumps of which a gradient is taken; the slack with
+/// everything that must be defined; its gradients.
+const MEMBERSHIP: usize = 0;
+const JUMPING: usize = 1;
+const SLACK: usize = 2;
+const SLOPES: usize = 3;
+
+/// Places of the boxes that are announced, and of their middles.
+const CELLS: usize = 0;
+const CENTERS: usize = 1;
 
 /// Bounds boxes of one claim.
 #[derive(Clone)]
@@ -44,13 +58,15 @@ pub struct Bounder {
     inputs: Vec<Input>,
     dimension: usize,
     floor: f64,
+    /// [`MEMBERSHIP`], [`JUMPING`], [`SLACK`] and [`SLOPES`]
+    boxes: Batches,
+    /// for contraction, like `membership`
     slack: Slack<IntervalArithmetic>,
-    gradient: Evaluator<IntervalArithmetic>,
     membership: Evaluator<IntervalArithmetic>,
     memberships: usize,
     discards: bool,
     /// for Taylor's formula, where there are few coordinates
-    smooth: Option<Smooth<IntervalArithmetic>>,
+    smooth: Option<Smooth<IntervalArithmetic, Batches>>,
 }
 
 impl Bounder {
@@ -64,13 +80,20 @@ impl Bounder {
             .map(|&input| graph.gradient(claim.slack, input, claim.dimension))
             .collect();
         let arithmetic = IntervalArithmetic::new;
+        let sizes: Vec<_> = inputs.iter().map(|&input| (input, claim.dimension)).collect();
+        let stages = [
+            claim.membership.clone(),
+            Slack::<IntervalArithmetic>::jumping(claim),
+            claim.rigorous_roots(),
+            gradients,
+        ];
         let boxes_only = free.iter().all(|(_, set)| matches!(set, Set::Box { .. }));
         Bounder {
             inputs,
             dimension: claim.dimension,
             floor: -tolerance,
             slack: Slack::new(claim, arithmetic()),
-            gradient: Evaluator::new(&graph, &gradients, arithmetic()),
+            boxes: Batches::new(&graph, &sizes, &stages, 2, &arithmetic()),
             membership: Evaluator::new(&graph, &claim.membership, arithmetic()),
             memberships: claim.membership.len(),
             // every box lies in the hull of a set that is a box itself
@@ -82,16 +105,28 @@ impl Bounder {
     /// Scalar operations that the bounds of one box may take, roughly.
     pub fn operations(&self) -> u64 {
         let membership = if self.discards {
-            self.membership.operations()
+            self.boxes.operations(MEMBERSHIP)
         } else {
             0
         };
         let taylor = self.smooth.as_ref().map_or(0, Smooth::operations);
-        3 * self.slack.operations() + 2 * self.gradient.operations() + membership + taylor
+        3 * self.slack.operations() + 2 * self.boxes.operations(SLOPES) + membership + taylor
     }
 
-    /// Bounds the slack over a box, `depth` splits below the root.
-    pub fn examine(&mut self, ranges: &[Interval], depth: u32) -> Outcome {
+    /// Announces boxes that will be examined, which are then bounded together. It changes no outcome.
+    pub fn expect(&mut self, boxes: &[&[Interval]]) {
+        let cells: Vec<Vec<Interval>> = boxes.iter().map(|ranges| ranges.to_vec()).collect();
+        let centers: Vec<Vec<Interval>> = boxes.iter().map(|ranges| middle(ranges)).collect();
+        self.boxes.expect(CELLS, &cells);
+        self.boxes.expect(CENTERS, &centers);
+        if let Some(smooth) = &mut self.smooth {
+            let ends: Vec<Ranges> = boxes.iter().map(|ranges| ends(ranges)).collect();
+            smooth.expect(&ends);
+        }
+    }
+
+    /// Bounds the slack over a box, `depth` splits below the root; contraction may place its split where `contract`.
+    pub fn examine(&mut self, ranges: &[Interval], depth: u32, contract: bool) -> Outcome {
         if self.discards && self.lies_outside(ranges) {
             return Outcome::Settled(Rule::Discard);
         }
@@ -99,12 +134,8 @@ impl Bounder {
         if flags.defined && natural.lo >= self.floor {
             return Outcome::Settled(Rule::Natural);
         }
-        let trimmed = self.trim(ranges);
         let mut lowest = natural.lo;
-        let center: Vec<Interval> = ranges
-            .iter()
-            .map(|range| Interval::point(range.midpoint()))
-            .collect();
+        let center = middle(ranges);
         let (central, at_center) = self.slack_over(&center);
         let mut slopes = Vec::new();
         if flags.defined && flags.continuous {
@@ -120,8 +151,7 @@ impl Bounder {
                     && at_center.defined
                     && central.hi >= self.floor
                 {
-                    let ends: Vec<[f64; 2]> = ranges.iter().map(|range| [range.lo, range.hi]).collect();
-                    let bound = smooth.lower(Rule::SecondOrder, &ends, self.floor);
+                    let bound = smooth.lower(Rule::SecondOrder, &ends(ranges), self.floor);
                     if bound >= self.floor {
                         return Outcome::Settled(Rule::SecondOrder);
                     }
@@ -133,10 +163,7 @@ impl Bounder {
                         return Outcome::Settled(Rule::Face);
                     }
                     let (face_slopes, defined) = self.slopes_over(&face);
-                    let center: Vec<Interval> = face
-                        .iter()
-                        .map(|range| Interval::point(range.midpoint()))
-                        .collect();
+                    let center = middle(&face);
                     let (central, _) = self.slack_over(&center);
                     let bound = mean_value(central, &face_slopes, &face, &center).lo;
                     if defined && bound >= self.floor {
@@ -146,6 +173,7 @@ impl Bounder {
             }
         }
         let violated = at_center.defined && central.hi < self.floor.min(0.0) && self.contains(&center);
+        let trimmed = if contract { self.trim(ranges) } else { None };
         Outcome::Open(Open {
             lowest,
             central: if at_center.defined {
@@ -154,15 +182,17 @@ impl Bounder {
                 f64::NAN
             },
             violated,
+            trimmed: trimmed.is_some(),
             split: trimmed.or_else(|| split(ranges, &slopes, depth)),
         })
     }
 
     /// A split that parts the box from a slab without a point of the region that violates the claim, as the
-    /// contraction of the inequalities and of the slack shows; the latest [`Bounder::slack_over`] was over this box.
-    /// Nothing rests on it: the slab is bounded like any other box.
+    /// contraction of the inequalities and of the slack shows. Nothing rests on it: the slab is bounded like any other
+    /// box.
     fn trim(&mut self, ranges: &[Interval]) -> Option<(Split, f64)> {
         let mut kept = ranges.to_vec();
+        self.slack.over(&self.sides(ranges));
         let below = Interval::new(f64::NEG_INFINITY, self.floor);
         if self.slack.contract(below).is_ok() {
             for (number, &input) in self.inputs.iter().enumerate() {
@@ -210,32 +240,46 @@ impl Bounder {
     }
 
     fn slack_over(&mut self, ranges: &[Interval]) -> (Interval, Flags) {
-        let enclosed = self.slack.over(&self.sides(ranges));
-        (enclosed.slack, enclosed.flags)
+        // there is no gradient at a jump of the function itself
+        let jumping = self.boxes.run(JUMPING, ranges);
+        let mut flags = self.boxes.run(SLACK, ranges);
+        flags.defined &= jumping.continuous;
+        (self.boxes.root(SLACK, 0)[0], flags)
     }
 
     /// The gradient of the slack, and whether it is defined all over the box.
     fn slopes_over(&mut self, ranges: &[Interval]) -> (Vec<Interval>, bool) {
-        let flags = self.gradient.run(&self.sides(ranges));
+        let flags = self.boxes.run(SLOPES, ranges);
         let slopes = (0..self.inputs.len())
-            .flat_map(|number| self.gradient.root(number).to_vec())
+            .flat_map(|number| self.boxes.root(SLOPES, number).to_vec())
             .collect();
         (slopes, flags.defined)
     }
 
     fn lies_outside(&mut self, ranges: &[Interval]) -> bool {
-        let flags = self.membership.run(&self.sides(ranges));
+        let flags = self.boxes.run(MEMBERSHIP, ranges);
         flags.defined && self.memberships().any(|entry| entry.hi < 0.0)
     }
 
     fn contains(&mut self, ranges: &[Interval]) -> bool {
-        let flags = self.membership.run(&self.sides(ranges));
+        let flags = self.boxes.run(MEMBERSHIP, ranges);
         flags.defined && self.memberships().all(|entry| entry.lo >= 0.0)
     }
 
     fn memberships(&self) -> impl Iterator<Item = &Interval> {
-        (0..self.memberships).flat_map(|number| self.membership.root(number))
+        (0..self.memberships).flat_map(|number| self.boxes.root(MEMBERSHIP, number))
     }
+}
+
+/// The middle of each range.
+fn middle(ranges: &[Interval]) -> Vec<Interval> {
+    let point = |range: &Interval| Interval::point(range.midpoint());
+    ranges.iter().map(point).collect()
+}
+
+/// The ends of each range.
+fn ends(ranges: &[Interval]) -> Ranges {
+    ranges.iter().map(|range| [range.lo, range.hi]).collect()
 }
 
 /// Narrows ranges to those of an input, where there is one.
@@ -251,7 +295,10 @@ const WORTH: u8 = 16;
 const MAX_TAYLOR: usize = 6;
 
 /// The slack with its second derivatives, where there are few coordinates.
-pub fn taylor<A: RigorousArithmetic + Clone>(claim: &Claim, arithmetic: A) -> Option<Smooth<A>> {
+pub fn taylor<A: RigorousArithmetic + Clone, S: Stages<A>>(
+    claim: &Claim,
+    arithmetic: A,
+) -> Option<Smooth<A, S>> {
     let coordinates = claim.region.inputs().len() * claim.dimension;
     let piece = (coordinates <= MAX_TAYLOR).then(|| Piece::whole(claim, vec![[0.0; 2]; coordinates]))?;
     Some(Smooth::new(&piece, arithmetic))

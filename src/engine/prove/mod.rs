@@ -21,6 +21,7 @@ use super::enclose::root_box;
 use super::points::{Point, Points};
 use super::sample::Candidate;
 use crate::claim::Claim;
+use crate::eval::bulk::LANES;
 use crate::eval::interval::{Interval, IntervalArithmetic};
 use bound::{Bounder, Open, Outcome};
 use lifting::Lifting;
@@ -28,6 +29,10 @@ use tree::Tree;
 
 /// Boxes of a round.
 const ROUND: usize = 256;
+/// Open boxes that contraction is tried on whatever comes of it. Beyond them it is tried as long as it places one split
+/// in [`PAYS`]: a try costs as much as the bounds of several boxes.
+const TRIES: u64 = 64;
+const PAYS: u64 = 4;
 /// Limit on boxes times scalar operations for each.
 pub const MAX_WORK: u64 = 150_000_000;
 /// Limit on boxes times coordinates, which bounds the memory.
@@ -223,8 +228,10 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
     let mut waiting: BinaryHeap<Waiting> = BinaryHeap::new();
     let mut round = vec![(Tree::ROOT, 0, root)];
     let (mut boxes, mut depth, mut settled) = (0, 0, 0.0);
+    let (mut tries, mut trimmed) = (0, 0);
     let stopped = loop {
-        let outcomes = examine(&mut workers, &round);
+        let contract = tries < TRIES || PAYS * trimmed >= tries;
+        let outcomes = examine(&mut workers, &round, contract);
         boxes += round.len() as u64;
         let mut stopped = None;
         for ((node, level, ranges), outcome) in round.drain(..).zip(outcomes) {
@@ -235,6 +242,8 @@ pub fn prove(claim: &Claim, points: &Points, options: &Options) -> Option<(Proof
                     settled += share(level);
                 }
                 Outcome::Open(open) => {
+                    tries += u64::from(contract);
+                    trimmed += u64::from(open.trimmed);
                     if open.violated {
                         stopped = Some(Stop::Violation);
                     } else if open.split.is_none() {
@@ -306,16 +315,22 @@ fn share(level: u32) -> f64 {
 type Task = (usize, u32, Vec<Interval>);
 
 /// Examines the boxes of a round on all workers; results in the order of the boxes.
-fn examine(workers: &mut [Bounder], round: &[Task]) -> Vec<Outcome> {
+fn examine(workers: &mut [Bounder], round: &[Task], contract: bool) -> Vec<Outcome> {
     let chunk = round.len().div_ceil(workers.len());
     let outcomes: Vec<Vec<Outcome>> = workers
         .par_iter_mut()
         .zip(round.par_chunks(chunk))
         .map(|(worker, tasks)| {
-            tasks
-                .iter()
-                .map(|(_, depth, ranges)| worker.examine(ranges, *depth))
-                .collect()
+            let mut outcomes = Vec::with_capacity(tasks.len());
+            for batch in tasks.chunks(LANES) {
+                let boxes: Vec<&[Interval]> = batch.iter().map(|(.., ranges)| ranges.as_slice()).collect();
+                worker.expect(&boxes);
+                let examined = batch
+                    .iter()
+                    .map(|(_, depth, ranges)| worker.examine(ranges, *depth, contract));
+                outcomes.extend(examined);
+            }
+            outcomes
         })
         .collect();
     outcomes.into_iter().flatten().collect()

@@ -6,6 +6,7 @@ use super::convexity::hessian::eliminate;
 use super::lifting::pieces::{Piece, Ranges};
 use super::tree::Rule;
 use super::underestimator::{Convexified, convexify};
+use crate::eval::stages::{Separate, Stages};
 use crate::eval::tensor::Evaluator;
 use crate::eval::{Flags, RigorousArithmetic};
 use crate::graph::op::{Binary, Exponent, Input, Unary};
@@ -14,27 +15,34 @@ use crate::symbolic::{FormId, Symbolic};
 
 /// The function of a piece with its first and second derivatives.
 #[derive(Clone)]
-pub struct Smooth<A: RigorousArithmetic> {
+pub struct Smooth<A: RigorousArithmetic, S = Separate<A>> {
     arithmetic: A,
-    value: Evaluator<A>,
-    gradient: Evaluator<A>,
-    /// a root for each row
-    hessian: Evaluator<A>,
+    /// [`VALUE`], [`GRADIENT`] and [`HESSIAN`]
+    function: S,
     variables: usize,
-    vanishing: Option<Vanishing<A>>,
+    vanishing: Option<Vanishing<A, S>>,
 }
+
+/// Stages of a function: one root; one where there are variables; one for each row.
+const VALUE: usize = 0;
+const GRADIENT: usize = 1;
+const HESSIAN: usize = 2;
+
+/// Places of the boxes that are announced, see [`Smooth::expect`], and of their middles.
+const CELLS: usize = 0;
+const CENTERS: usize = 1;
 
 /// A variable at whose zero the function vanishes with its first derivatives, for all values of the
 /// others.
 #[derive(Clone)]
-struct Vanishing<A: RigorousArithmetic> {
+struct Vanishing<A: RigorousArithmetic, S> {
     coordinate: usize,
     /// order of the first derivative in the variable that does not vanish there
     order: u32,
     /// function and derivatives up to that order
-    derivatives: Evaluator<A>,
+    derivatives: S,
     /// the last of these
-    last: Box<Smooth<A>>,
+    last: Box<Smooth<A, S>>,
 }
 
 /// Enclosures of the gradient over a box.
@@ -73,7 +81,7 @@ struct Mean {
     order: u32,
 }
 
-impl<A: RigorousArithmetic + Clone> Smooth<A> {
+impl<A: RigorousArithmetic + Clone, S: Stages<A>> Smooth<A, S> {
     /// Prepares a piece.
     pub fn new(piece: &Piece, arithmetic: A) -> Self {
         let mut graph = piece.graph.clone();
@@ -100,15 +108,13 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                 last: Box::new(Smooth::new(&last, arithmetic.clone())),
                 coordinate,
                 order: derivatives.len() as u32 - 1,
-                derivatives: Evaluator::new(&graph, &derivatives, arithmetic.clone()),
+                derivatives: S::new(&graph, &[(Input::W, variables)], &[derivatives], 1, &arithmetic),
             })
         });
-        let evaluator = |roots: &[NodeId]| Evaluator::new(&graph, roots, arithmetic.clone());
+        let stages = [vec![piece.function], gradient, hessian];
         Smooth {
-            value: evaluator(&[piece.function]),
-            gradient: evaluator(&gradient),
-            hessian: evaluator(&hessian),
-            arithmetic: arithmetic.clone(),
+            function: S::new(&graph, &[(Input::W, variables)], &stages, 2, &arithmetic),
+            arithmetic,
             variables,
             vanishing,
         }
@@ -119,12 +125,37 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let vanishing = self
             .vanishing
             .as_ref()
-            .map_or(0, |own| own.derivatives.operations() + own.last.operations());
-        5 * self.value.operations()
-            + 3 * self.gradient.operations()
-            + self.hessian.operations()
+            .map_or(0, |own| own.derivatives.operations(0) + own.last.operations());
+        5 * self.function.operations(VALUE)
+            + 3 * self.function.operations(GRADIENT)
+            + self.function.operations(HESSIAN)
             + vanishing
             + 10
+    }
+
+    /// Announces boxes of which bounds will be asked for, which are then computed together. It changes no bound.
+    pub fn expect(&mut self, boxes: &[Ranges]) {
+        let cells: Vec<Vec<A::Value>> = boxes.iter().map(|ranges| self.cell(ranges)).collect();
+        let centers: Vec<Vec<f64>> = boxes.iter().map(|ranges| middles(ranges)).collect();
+        let points: Vec<Vec<A::Value>> = centers.iter().map(|center| self.points(center)).collect();
+        self.function.expect(CELLS, &cells);
+        self.function.expect(CENTERS, &points);
+        let Some(coordinate) = self.vanishing.as_ref().map(|own| own.coordinate) else {
+            return;
+        };
+        let (mut wide, mut at_zero) = (Vec::new(), Vec::new());
+        for (ranges, mut center) in boxes.iter().zip(centers) {
+            let mut ranges = ranges.to_vec();
+            ranges[coordinate] = with_zero(ranges[coordinate]);
+            center[coordinate] = 0.0;
+            wide.push(self.cell(&ranges));
+            at_zero.push(self.points(&center));
+        }
+        if let Some(own) = &mut self.vanishing {
+            own.derivatives.expect(CELLS, &wide);
+            own.last.function.expect(CELLS, &wide);
+            own.last.function.expect(CENTERS, &at_zero);
+        }
     }
 
     /// An upper bound of the function at the middle of the box.
@@ -271,12 +302,12 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             wide[coordinate] = with_zero(wide[coordinate]);
         }
         let cell = self.cell(&wide);
-        let flags = self.hessian.run(&[(Input::W, &cell)]);
+        let flags = self.function.run(HESSIAN, &cell);
         if !(flags.defined && flags.continuous) {
             return None;
         }
         let mut hessian: Vec<Vec<A::Value>> = (0..self.variables)
-            .map(|number| self.hessian.root(number).to_vec())
+            .map(|number| self.function.root(HESSIAN, number).to_vec())
             .collect();
         if let Some(mean) = mean {
             for (k, row) in hessian.iter_mut().enumerate() {
@@ -312,7 +343,7 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
             mean,
         };
         let mut best = None;
-        for bound in [Smooth::separable, Smooth::convex, Smooth::tangent] {
+        for bound in [Self::separable, Self::convex, Self::tangent] {
             let bound = bound(self, &taylor, ranges);
             best = best.into_iter().chain(bound).reduce(f64::max);
             if best.is_some_and(|best| best >= enough) {
@@ -503,11 +534,11 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
         let cell = self.cell(&wide);
         let own = self.vanishing.as_mut()?;
         // a jump of any of them would be one of the function or of a derivative that Taylor's formula needs
-        let flags = own.derivatives.run(&[(Input::W, &cell)]);
+        let flags = own.derivatives.run(0, &cell);
         if !(flags.defined && flags.continuous) {
             return None;
         }
-        let slope = own.derivatives.root(own.order as usize)[0].clone();
+        let slope = own.derivatives.root(0, own.order as usize)[0].clone();
         let (coordinate, order) = (own.coordinate, own.order);
         let mean = Mean { coordinate, order };
         let mut share = self.weighted(&slope, mean, &[]);
@@ -569,8 +600,8 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
     }
 
     fn value_over(&mut self, cell: &[A::Value]) -> (A::Value, Flags) {
-        let flags = self.value.run(&[(Input::W, cell)]);
-        (self.value.root(0)[0].clone(), flags)
+        let flags = self.function.run(VALUE, cell);
+        (self.function.root(VALUE, 0)[0].clone(), flags)
     }
 
     /// The gradient over a box where it is defined; at kinks, every element of the Clarke sets.
@@ -581,9 +612,9 @@ impl<A: RigorousArithmetic + Clone> Smooth<A> {
                 continuous: true,
             });
         }
-        let flags = self.gradient.run(&[(Input::W, cell)]);
+        let flags = self.function.run(GRADIENT, cell);
         flags.defined.then(|| Slopes {
-            values: self.gradient.root(0).to_vec(),
+            values: self.function.root(GRADIENT, 0).to_vec(),
             continuous: flags.continuous,
         })
     }

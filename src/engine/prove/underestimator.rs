@@ -9,6 +9,8 @@
 const MARGIN: f64 = 1e-10;
 /// Sweeps of the eigenvalue iteration, and of the descent.
 const SWEEPS: usize = 24;
+/// Share of the largest entry below which others count as zero, in the eigenvalue iteration.
+const NEGLIGIBLE: f64 = 1e-17;
 
 /// A positive semidefinite matrix, and a point where the quadratic is smallest over a box, about.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,12 +70,15 @@ pub fn convexify(hessian: &[Vec<f64>], slope: &[f64], offsets: &[[f64; 2]]) -> O
 fn least_eigenvalue(matrix: &[Vec<f64>]) -> f64 {
     let mut a = matrix.to_vec();
     let dimension = a.len();
+    let largest = a.iter().flatten().fold(0.0f64, |most, x| most.max(x.abs()));
     for _ in 0..SWEEPS {
+        let mut turned = false;
         for p in 0..dimension {
             for q in p + 1..dimension {
-                if a[p][q] == 0.0 {
+                if a[p][q].abs() <= NEGLIGIBLE * largest {
                     continue;
                 }
+                turned = true;
                 let theta = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
                 let tangent = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
                 let cosine = 1.0 / (tangent * tangent + 1.0).sqrt();
@@ -86,6 +91,9 @@ fn least_eigenvalue(matrix: &[Vec<f64>]) -> f64 {
                     (*x, *y) = (cosine * *x - sine * *y, sine * *x + cosine * *y);
                 }
             }
+        }
+        if !turned {
+            break;
         }
     }
     (0..dimension).fold(f64::INFINITY, |least, k| least.min(a[k][k]))
@@ -104,6 +112,7 @@ fn minimiser(matrix: &[Vec<f64>], linear: &[f64], ranges: &[[f64; 2]]) -> Vec<f6
         return point;
     }
     for _ in 0..SWEEPS {
+        let before = point.clone();
         for k in 0..point.len() {
             let others: f64 = (0..point.len())
                 .filter(|&l| l != k)
@@ -119,6 +128,9 @@ fn minimiser(matrix: &[Vec<f64>], linear: &[f64], ranges: &[[f64; 2]]) -> Vec<f6
             } else {
                 hi
             };
+        }
+        if point == before {
+            break;
         }
     }
     point

@@ -27,7 +27,9 @@ use super::smooth::Smooth;
 use super::tree::{MAX_TEXT, Rule, Split, Tree, middle};
 use crate::claim::Claim;
 use crate::eval::RigorousArithmetic;
+use crate::eval::bulk::LANES;
 use crate::eval::interval::{Interval, IntervalArithmetic};
+use crate::eval::stages::Batches;
 use crate::symbolic::{Enclosures, FormId, Symbolic};
 use cut::Cut;
 use pieces::{Ranges, pieces};
@@ -330,13 +332,21 @@ fn proof(plan: Lifting, searches: Vec<Search>, spare: f64) -> Option<Lifting> {
 /// Branch and bound for the least value of a part.
 struct Search {
     ranges: Ranges,
-    pieces: Vec<(Smooth<IntervalArithmetic>, Tree)>,
+    pieces: Vec<OwnPiece>,
     waiting: BinaryHeap<Waiting>,
     operations: u64,
     boxes: u64,
     depth: u32,
     /// an upper bound of the least value
     upper: f64,
+}
+
+/// A piece with its tree.
+struct OwnPiece {
+    smooth: Smooth<IntervalArithmetic, Batches>,
+    tree: Tree,
+    /// boxes whose halves were announced last
+    announced: Vec<usize>,
 }
 
 /// A box with its bound.
@@ -348,6 +358,17 @@ struct Waiting {
     lower: f64,
     rule: Rule,
     split: Option<(usize, f64)>,
+}
+
+impl Waiting {
+    /// Where it is split, and the parts; none where binary64 does not split it.
+    fn halves(&self) -> Option<(Split, [Ranges; 2])> {
+        let (coordinate, cut) = self.split?;
+        let (mut below, mut above) = (self.ranges.clone(), self.ranges.clone());
+        below[coordinate][1] = cut;
+        above[coordinate][0] = cut;
+        Some((Split::halving(coordinate), [below, above]))
+    }
 }
 
 impl Ord for Waiting {
@@ -389,7 +410,14 @@ impl Search {
         for (number, piece) in pieces.into_iter().enumerate() {
             let smooth = Smooth::new(&piece, IntervalArithmetic::new());
             search.operations = search.operations.max(smooth.operations());
-            search.pieces.push((smooth, Tree::default()));
+            search.pieces.push(OwnPiece {
+                smooth,
+                tree: Tree::default(),
+                announced: Vec::new(),
+            });
+            search.pieces[number]
+                .smooth
+                .expect(std::slice::from_ref(&piece.ranges));
             search.examine(number, Tree::ROOT, 0, piece.ranges);
         }
         Some(search)
@@ -415,15 +443,12 @@ impl Search {
         let mut count = 0;
         while count < ROUND as u64 && !self.stuck() {
             let Some(lowest) = self.waiting.pop() else { break };
-            let Some((coordinate, cut)) = lowest.split else {
+            let Some((split, [below, above])) = lowest.halves() else {
                 break;
             };
-            let lower = self.pieces[lowest.piece]
-                .1
-                .split(lowest.node, Split::halving(coordinate));
-            let (mut below, mut above) = (lowest.ranges.clone(), lowest.ranges);
-            below[coordinate][1] = cut;
-            above[coordinate][0] = cut;
+            self.announce(&lowest);
+            let piece = &mut self.pieces[lowest.piece];
+            let lower = piece.tree.split(lowest.node, split);
             self.examine(lowest.piece, lower, lowest.depth + 1, below);
             self.examine(lowest.piece, lower + 1, lowest.depth + 1, above);
             count += 1;
@@ -431,8 +456,27 @@ impl Search {
         count
     }
 
+    /// Announces the halves of a box, and with them those of the next in the order, which will be wanted soon.
+    fn announce(&mut self, lowest: &Waiting) {
+        if self.pieces[lowest.piece].announced.contains(&lowest.node) {
+            return;
+        }
+        let next: Vec<Waiting> = (1..LANES / 2).map_while(|_| self.waiting.pop()).collect();
+        let own = next.iter().filter(|waiting| waiting.piece == lowest.piece);
+        let own: Vec<&Waiting> = std::iter::once(lowest).chain(own).collect();
+        let halves: Vec<Ranges> = own
+            .iter()
+            .filter_map(|waiting| waiting.halves())
+            .flat_map(|(_, halves)| halves)
+            .collect();
+        let piece = &mut self.pieces[lowest.piece];
+        piece.announced = own.iter().map(|waiting| waiting.node).collect();
+        piece.smooth.expect(&halves);
+        self.waiting.extend(next);
+    }
+
     fn examine(&mut self, piece: usize, node: usize, depth: u32, ranges: Ranges) {
-        let smooth = &mut self.pieces[piece].0;
+        let smooth = &mut self.pieces[piece].smooth;
         // a box above what the function takes elsewhere does not count
         let (lower, best, mut slopes) = smooth.best(&ranges, self.upper);
         self.upper = self.upper.min(smooth.central(&ranges));
@@ -470,9 +514,9 @@ impl Search {
     fn proof(mut self) -> Option<PartProof> {
         let floor = self.lower();
         for waiting in self.waiting.drain() {
-            self.pieces[waiting.piece].1.settle(waiting.node, waiting.rule);
+            self.pieces[waiting.piece].tree.settle(waiting.node, waiting.rule);
         }
-        let trees: Option<Vec<String>> = self.pieces.iter().map(|(_, tree)| tree.text()).collect();
+        let trees: Option<Vec<String>> = self.pieces.iter().map(|piece| piece.tree.text()).collect();
         Some(PartProof {
             ranges: self.ranges,
             floor,
