@@ -334,7 +334,7 @@ fn assert_captured<const D: usize>(name: &str, function: impl Fn(Tensor<2>) -> T
     let node = capture(&mut graph, &[matrix], |inputs| function(inputs[0].tensor()))
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     for device in Backend::PROCESSOR {
-        let place = device.device();
+        let place = device.device().unwrap();
         let input = Tensor::from_data(TensorData::new(numbers.clone(), [4, 3]), (&place, DType::F64));
         let output = function(input);
         assert_eq!(graph.shape(node), output.dims(), "{name}");
@@ -474,7 +474,7 @@ fn assert_model(kind: &str, text: &str, w: &[f64], x: &[f64], expected: &[f64]) 
             distance(&ours, expected) <= 1e-14 * (1.0 + norm(expected)),
             "{kind} {text}: {ours:?}"
         );
-        let place = device.device();
+        let place = device.device().unwrap();
         let tensor = |values: &[f64]| TensorData::new(values.to_vec(), [values.len()]);
         let flat = Tensor::from_data(tensor(w), (&place, DType::F64));
         let points = Tensor::<1>::from_data(tensor(x), (&place, DType::F64)).reshape([rows, columns]);

@@ -40,6 +40,7 @@ fn run(claim: &Claim) -> (Verdict, String) {
         tolerance: engine::tolerance(claim),
         max_boxes: 1000,
         starts: 8,
+        device: None,
     };
     let findings = engine::run(claim, &options, &Silent).unwrap_or_else(|failure| panic!("{failure:?}"));
     (findings.verdict, findings.reason)

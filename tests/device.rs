@@ -125,7 +125,8 @@ fn devices_give_the_statistics_of_the_bulk_evaluator() {
             assert_eq!(all(&found.directed), all(&expected.directed));
             assert_eq!(findings.verdict, bulk.verdict);
             let apart = findings.cross_checks.device.expect("the device is compared");
-            assert!(apart <= 1e-11 && apart <= AGREEMENT, "{apart:e}");
+            // two orders below what is let through
+            assert!(apart <= 0.01 * AGREEMENT, "{apart:e}");
         }
     }
 }
