@@ -8,7 +8,7 @@ use super::plan::{
 };
 use super::schedule::{Role, Schedule};
 
-/// Bytes of the first-level cache that a strip may take.
+/// Bytes that a strip may take: most of what it reads again then stands in the first-level cache, and its loops are long.
 const STRIP_BYTES: usize = 64 << 10;
 /// Rows of a strip: at least so many,
 const LEAST_STRIP: usize = 8;
