@@ -3,7 +3,9 @@
 //! Point number `i` of a kind is drawn from its own ChaCha8 stream, so that it does not depend on
 //! threads or on how many points are drawn.
 
-use super::stream::{BlockStream, Stream};
+use smallvec::SmallVec;
+
+use super::stream::{BlockStream, Part, Stream};
 use crate::claim::Claim;
 use crate::claim::region::SetBounds;
 use crate::eval::bulk::level::Level;
@@ -108,12 +110,23 @@ struct Side {
 }
 
 impl Blocks {
-    /// Writes the coordinates of an input at the points with these numbers, which follow on `first`.
-    pub fn fill(&self, first: u64, input: Input, entries: &mut [Lane]) {
-        if let Some(side) = self.sides.iter().find(|side| side.input == input) {
-            self.stream
-                .uniform(self.level, first, side.start, &side.ranges, entries);
+    /// Writes the coordinates of `w` and `v` at the points from number `first` on, side by side in so many blocks; nothing where
+    /// there is no room.
+    pub fn fill(&self, first: u64, blocks: usize, entries: [&mut [Lane]; 2]) {
+        let mut entries = entries.map(Some);
+        let mut parts: SmallVec<[Part; 2]> = SmallVec::new();
+        for side in &self.sides {
+            if let Some(out) = entries[usize::from(side.input == Input::V)].take()
+                && !out.is_empty()
+            {
+                parts.push(Part {
+                    start: side.start,
+                    ranges: &side.ranges,
+                    out,
+                });
+            }
         }
+        self.stream.uniform(self.level, first, blocks, &mut parts);
     }
 }
 
@@ -191,7 +204,7 @@ impl Points {
             constraints: Evaluator::new(&claim.graph, &claim.region.constraints, FloatArithmetic),
             constraint_count: claim.region.constraints.len(),
             kinks: (!kinks.is_empty())
-                .then(|| Bulk::new(&claim.graph, &kinks).ok())
+                .then(|| Bulk::narrow(&claim.graph, &kinks).ok())
                 .flatten(),
         }
     }
@@ -310,9 +323,10 @@ impl Points {
         };
         // the points side by side
         let evaluate = |kinks: &mut Bulk, points: &[Point]| {
-            kinks.block(|input, entries| {
+            kinks.block(|[w, v]| {
                 for (lane, point) in points.iter().enumerate() {
-                    for (entry, x) in entries.iter_mut().zip(point.side(input)) {
+                    let coordinates = w.iter_mut().zip(&point.w).chain(v.iter_mut().zip(&point.v));
+                    for (entry, x) in coordinates {
                         entry[lane] = *x;
                     }
                 }
@@ -323,7 +337,7 @@ impl Points {
         let mut crossing: Vec<(usize, usize, f64, f64)> = Vec::new();
         for (number, size) in kinks.sizes().enumerate() {
             for place in 0..size {
-                let [start, end, ..] = kinks.root(number, place);
+                let [start, end, ..] = kinks.root(number, place, 0);
                 if start * end < 0.0 {
                     crossing.push((number, place, start, end));
                 }
@@ -347,7 +361,7 @@ impl Points {
             shares.sort_by(f64::total_cmp);
             let tried: Vec<Point> = shares.iter().map(|share| at(*share)).collect();
             evaluate(kinks, &tried);
-            for (share, value) in shares.into_iter().zip(kinks.root(number, place)) {
+            for (share, value) in shares.into_iter().zip(kinks.root(number, place, 0)) {
                 if value == 0.0 {
                     return at(share);
                 }

@@ -6,7 +6,6 @@
 //! the search and to interval confirmation.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -19,10 +18,12 @@ use crate::burn::device::Backend;
 use crate::claim::Claim;
 use crate::eval::bulk::{Bulk, LANES};
 
-/// Points that a worker draws and evaluates at a time,
-const BATCH_POINTS: usize = 256;
-/// fewer where they have more coordinates together.
-const BATCH_COORDINATES: usize = 1 << 20;
+/// Points that a worker draws and evaluates at a time: at least and at most,
+const BATCH_POINTS: [usize; 2] = [16, 4096];
+/// and so many coordinates together;
+const BATCH_COORDINATES: usize = 1 << 14;
+/// but so few points that there are so many batches.
+const BATCHES: u64 = 64;
 /// Points whose slacks are held at once. Quantiles and histogram are of the first so many.
 const CHUNK: u64 = 1 << 20;
 /// Coordinates of all candidates together.
@@ -133,6 +134,14 @@ pub struct Candidate {
     pub slack: f64,
 }
 
+/// A point with a low slack: its number, kind and slack.
+type Low = (u64, Draw, f64);
+
+/// From the lowest slack on; of equal ones the first.
+fn order(a: &Low, b: &Low) -> std::cmp::Ordering {
+    a.2.total_cmp(&b.2).then((a.1 as u8, a.0).cmp(&(b.1 as u8, b.0)))
+}
+
 /// What the slacks of one kind of draw come to.
 #[derive(Default)]
 struct Tally {
@@ -147,25 +156,43 @@ struct Tally {
 }
 
 impl Tally {
-    /// Counts the slacks of the points from number `from` on.
-    fn add(&mut self, from: u64, slacks: &[f64], tolerance: f64) {
-        for (index, &slack) in (from..).zip(slacks) {
-            if slack.is_nan() {
-                self.undefined += 1;
-                continue;
-            }
-            self.negative += u64::from(slack < 0.0);
-            self.violations += u64::from(slack < -tolerance);
-            if self
-                .lowest
-                .is_none_or(|(_, lowest)| slack.total_cmp(&lowest).is_lt())
-            {
-                self.lowest = Some((index, slack));
-            }
-            if from == 0 {
-                self.first.push(slack);
-            }
+    /// Counts the slacks of the points from number `from` on, which are fewer than 2^32.
+    fn of(from: u64, slacks: &[f64], tolerance: f64) -> Tally {
+        let mut tally = Tally::default();
+        let (mut undefined, mut negative, mut violations) = (0u32, 0u32, 0u32);
+        let mut lowest = f64::INFINITY;
+        for &slack in slacks {
+            undefined += u32::from(slack.is_nan());
+            negative += u32::from(slack < 0.0);
+            violations += u32::from(slack < -tolerance);
+            // NaN is never less
+            lowest = if slack < lowest { slack } else { lowest };
         }
+        (tally.undefined, tally.negative) = (undefined.into(), negative.into());
+        tally.violations = violations.into();
+        // the first of the lowest, -0 before 0
+        tally.lowest = (from..)
+            .zip(slacks)
+            .filter(|(_, slack)| **slack <= lowest)
+            .map(|(index, slack)| (index, *slack))
+            .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        if from < CHUNK {
+            tally.first = slacks.iter().copied().filter(|slack| !slack.is_nan()).collect();
+        }
+        tally
+    }
+
+    /// Adds the counts of later points.
+    fn add(&mut self, further: Tally) {
+        self.draws += further.draws;
+        self.undefined += further.undefined;
+        self.negative += further.negative;
+        self.violations += further.violations;
+        self.lowest = match (self.lowest, further.lowest) {
+            (Some(a), Some(b)) if b.1.total_cmp(&a.1).is_lt() => Some(b),
+            (None, lowest) | (lowest, _) => lowest,
+        };
+        self.first.extend(further.first);
     }
 }
 
@@ -191,36 +218,35 @@ pub fn sample(
     };
 
     let free: usize = points.free().iter().map(|(_, set)| set.dimension()).sum();
-    let batch = (BATCH_COORDINATES / free.max(1)).clamp(8, BATCH_POINTS);
     let worst = (options.starts as usize).min((CANDIDATE_COORDINATES / free.max(1)).max(1));
-    let mut candidates: Vec<(u64, Draw, f64)> = Vec::new();
+    let mut candidates: Vec<Low> = Vec::new();
     let mut tally = |draw: Draw, count: u64| -> Result<Tally, Failure> {
         let mut tally = Tally::default();
         for from in (0..count).step_by(CHUNK as usize) {
             let numbers = from..count.min(from + CHUNK);
-            let (slacks, draws) = match &device {
-                Some(device) => device.run(points, draw, numbers, progress)?,
-                None => run(points, &bulk, draw, numbers, batch, progress)?,
+            let sampler = Sampler {
+                points,
+                bulk: &bulk,
+                draw,
+                tolerance,
+                worst,
+                // only what is lower than all that is known so far can be among the worst
+                limit: (worst.checked_sub(1))
+                    .and_then(|last| candidates.get(last))
+                    .map_or(f64::INFINITY, |last| last.2),
             };
-            tally.draws += draws;
-            tally.add(from, &slacks, tolerance);
-            // the worst so far; of equal ones the first
-            let full = candidates.len() == worst;
-            let limit = candidates
-                .last()
-                .filter(|_| full)
-                .map_or(f64::INFINITY, |last| last.2);
-            let lower = (from..)
-                .zip(&slacks)
-                .filter(|(_, slack)| !slack.is_nan() && (!full || **slack < limit));
-            candidates.extend(lower.map(|(index, &slack)| (index, draw, slack)));
-            let order = |a: &(u64, Draw, f64), b: &(u64, Draw, f64)| {
-                a.2.total_cmp(&b.2).then((a.1 as u8, a.0).cmp(&(b.1 as u8, b.0)))
+            let batches = match &device {
+                Some(device) => {
+                    let (slacks, draws) = device.run(points, draw, numbers, progress)?;
+                    vec![sampler.counted(from, &slacks, draws)]
+                }
+                None => sampler.run(numbers, free, progress)?,
             };
-            if candidates.len() > worst {
-                candidates.select_nth_unstable_by(worst, order);
-                candidates.truncate(worst);
+            for (further, low) in batches {
+                tally.add(further);
+                candidates.extend(low);
             }
+            keep_lowest(&mut candidates, worst);
             candidates.sort_unstable_by(order);
         }
         Ok(tally)
@@ -292,60 +318,112 @@ fn engine(device: Option<Backend>) -> String {
     }
 }
 
-/// Slacks of the points of a kind with these numbers, in their order, and the draws that they took.
-fn run(
-    points: &Points,
-    bulk: &Bulk,
-    draw: Draw,
-    numbers: Range<u64>,
-    batch: usize,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<(Vec<f64>, u64), Failure> {
-    let batches = (numbers.end - numbers.start).div_ceil(batch as u64);
-    let draws = AtomicU64::new(0);
-    let blocks = (draw == Draw::Uniform)
-        .then(|| points.blocks(bulk.level()))
-        .flatten();
-    let slacks: Result<Vec<Vec<f64>>, Failure> = (0..batches)
-        .into_par_iter()
-        .map_init(
-            || (points.clone(), bulk.clone()),
-            |(points, bulk), number| {
-                let from = numbers.start + number * batch as u64;
-                let to = numbers.end.min(from + batch as u64);
-                if let Some(blocks) = &blocks {
-                    draws.fetch_add(to - from, Ordering::Relaxed);
-                    let slacks = in_blocks(blocks, bulk, from..to);
-                    progress(to - from);
-                    return Ok(slacks);
-                }
-                let (mut w, mut v) = (Vec::new(), Vec::new());
-                for index in from..to {
-                    let (point, tried) = points.draw(draw, index);
-                    draws.fetch_add(tried, Ordering::Relaxed);
-                    let point = point.ok_or(Failure::Hopeless)?;
-                    w.extend_from_slice(&point.w);
-                    v.extend_from_slice(&point.v);
-                }
-                let length = (to - from) as usize;
-                let mut roots = bulk.run(&w, &v, length).map_err(Failure::Run)?;
-                progress(to - from);
-                Ok(roots.remove(0))
-            },
-        )
-        .collect();
-    Ok((slacks?.concat(), draws.into_inner()))
+/// Keeps the lowest, in no order.
+fn keep_lowest(low: &mut Vec<Low>, count: usize) {
+    if low.len() > count {
+        low.select_nth_unstable_by(count, order);
+        low.truncate(count);
+    }
 }
 
-/// Slacks of uniform points that are drawn where the evaluator reads them.
-fn in_blocks(blocks: &Blocks, bulk: &mut Bulk, numbers: Range<u64>) -> Vec<f64> {
-    let mut slacks = Vec::with_capacity((numbers.end - numbers.start) as usize + LANES);
-    for first in numbers.clone().step_by(LANES) {
-        bulk.block(|input, entries| blocks.fill(first, input, entries));
-        slacks.extend(bulk.root(0, 0));
+/// Draws and evaluates points of a kind.
+struct Sampler<'a> {
+    points: &'a Points,
+    bulk: &'a Bulk,
+    draw: Draw,
+    tolerance: f64,
+    /// points with low slacks that are kept,
+    worst: usize,
+    /// with slacks below this
+    limit: f64,
+}
+
+impl Sampler<'_> {
+    /// What the slacks of the points with these numbers come to, and the lowest: batch by batch, in their order.
+    fn run(
+        &self,
+        numbers: Range<u64>,
+        free: usize,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Vec<(Tally, Vec<Low>)>, Failure> {
+        let count = numbers.end - numbers.start;
+        let [least, most] = BATCH_POINTS;
+        let batch = (BATCH_COORDINATES / free.max(1)).clamp(least, most) as u64;
+        let batch = batch.min(count.div_ceil(BATCHES));
+        let batch = batch.next_multiple_of((self.bulk.blocks() * LANES) as u64);
+        let blocks = (self.draw == Draw::Uniform)
+            .then(|| self.points.blocks(self.bulk.level()))
+            .flatten();
+        (0..count.div_ceil(batch))
+            .into_par_iter()
+            .map_init(
+                || (self.points.clone(), self.bulk.clone(), Vec::new()),
+                |(points, bulk, slacks), number| {
+                    let from = numbers.start + number * batch;
+                    let batch = from..numbers.end.min(from + batch);
+                    slacks.clear();
+                    let draws = match &blocks {
+                        Some(blocks) => in_blocks(blocks, bulk, batch, slacks),
+                        None => one_by_one(points, self.draw, bulk, batch, slacks)?,
+                    };
+                    progress(slacks.len() as u64);
+                    Ok(self.counted(from, slacks, draws))
+                },
+            )
+            .collect()
     }
-    slacks.truncate((numbers.end - numbers.start) as usize);
-    slacks
+
+    /// What the slacks of the points from number `from` on come to, and the lowest.
+    fn counted(&self, from: u64, slacks: &[f64], draws: u64) -> (Tally, Vec<Low>) {
+        let tally = Tally {
+            draws,
+            ..Tally::of(from, slacks, self.tolerance)
+        };
+        let open = self.limit == f64::INFINITY;
+        let mut low: Vec<Low> = (from..)
+            .zip(slacks)
+            .filter(|(_, slack)| **slack < self.limit || (open && !slack.is_nan()))
+            .map(|(index, slack)| (index, self.draw, *slack))
+            .collect();
+        keep_lowest(&mut low, self.worst);
+        (tally, low)
+    }
+}
+
+/// Slacks of uniform points that are drawn where the evaluator reads them; the draws that it took.
+fn in_blocks(blocks: &Blocks, bulk: &mut Bulk, numbers: Range<u64>, slacks: &mut Vec<f64>) -> u64 {
+    let count = numbers.end - numbers.start;
+    let side_by_side = bulk.blocks();
+    for first in numbers.step_by(side_by_side * LANES) {
+        bulk.block(|entries| blocks.fill(first, side_by_side, entries));
+        for block in 0..side_by_side {
+            slacks.extend(bulk.root(0, 0, block));
+        }
+    }
+    slacks.truncate(count as usize);
+    count
+}
+
+/// Slacks of points that are drawn one by one; the draws that it took.
+fn one_by_one(
+    points: &mut Points,
+    draw: Draw,
+    bulk: &mut Bulk,
+    numbers: Range<u64>,
+    slacks: &mut Vec<f64>,
+) -> Result<u64, Failure> {
+    let (mut w, mut v, mut draws) = (Vec::new(), Vec::new(), 0);
+    let count = (numbers.end - numbers.start) as usize;
+    for index in numbers {
+        let (point, tried) = points.draw(draw, index);
+        draws += tried;
+        let point = point.ok_or(Failure::Hopeless)?;
+        w.extend_from_slice(&point.w);
+        v.extend_from_slice(&point.v);
+    }
+    let mut roots = bulk.run(&w, &v, count).map_err(Failure::Run)?;
+    slacks.append(&mut roots[0]);
+    Ok(draws)
 }
 
 fn extreme(points: &Points, draw: Draw, lowest: Option<(u64, f64)>) -> Option<Extreme> {

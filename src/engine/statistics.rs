@@ -61,41 +61,62 @@ pub struct Histogram {
     pub counts: Vec<u64>,
 }
 
-/// Order statistics of the finite slacks; sorts the sample.
+/// Order statistics of a sample without NaN, whose order changes.
 pub fn quantiles(sample: &mut [f64]) -> Vec<Quantile> {
     const SHARES: [f64; 9] = [0.0, 0.001, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
-    sample.par_sort_unstable_by(f64::total_cmp);
     if sample.is_empty() {
         return Vec::new();
     }
     // the smallest order statistic with at least that share of the sample at or below it
-    let at = |share: f64| {
+    let ranks = SHARES.map(|share| {
         let rank = (share * sample.len() as f64).ceil() as usize;
-        sample[rank.clamp(1, sample.len()) - 1]
-    };
-    SHARES
-        .iter()
-        .map(|&share| Quantile {
+        rank.clamp(1, sample.len()) - 1
+    });
+    place(sample, 0, &ranks);
+    (SHARES.iter().zip(ranks))
+        .map(|(&share, rank)| Quantile {
             share,
-            slack: at(share),
+            slack: sample[rank],
         })
         .collect()
 }
 
-/// Histogram of a sorted sample between its extremes.
-pub fn histogram(sorted: &[f64], bins: usize) -> Option<Histogram> {
-    let (&from, &to) = (sorted.first()?, sorted.last()?);
-    let mut counts = vec![0; bins];
+/// Moves the order statistics of these ranks, which ascend, to their places; the sample begins with rank `first`.
+fn place(sample: &mut [f64], first: usize, ranks: &[usize]) {
+    if ranks.is_empty() {
+        return;
+    }
+    let (before, rest) = ranks.split_at(ranks.len() / 2);
+    let rank = rest[0];
+    let (below, _, above) = sample.select_nth_unstable_by(rank - first, f64::total_cmp);
+    let before = &before[..before.partition_point(|other| *other < rank)];
+    let after = &rest[rest.partition_point(|other| *other <= rank)..];
+    rayon::join(|| place(below, first, before), || place(above, rank + 1, after));
+}
+
+/// Histogram of a sample without NaN between its extremes.
+pub fn histogram(sample: &[f64], bins: usize) -> Option<Histogram> {
+    let from = sample.iter().copied().min_by(f64::total_cmp)?;
+    let to = sample.iter().copied().max_by(f64::total_cmp)?;
     // the quotient first: to - from may overflow
     let share = |x: f64| (x / 2.0 - from / 2.0) / (to / 2.0 - from / 2.0);
-    for &x in sorted {
-        let bin = if to > from {
-            (share(x) * bins as f64) as usize
-        } else {
-            0
-        };
-        counts[bin.min(bins - 1)] += 1;
-    }
+    let counts = (sample.par_chunks(1 << 16))
+        .map(|part| {
+            let mut counts = vec![0; bins];
+            for &x in part {
+                let bin = if to > from {
+                    (share(x) * bins as f64) as usize
+                } else {
+                    0
+                };
+                counts[bin.min(bins - 1)] += 1;
+            }
+            counts
+        })
+        .reduce(
+            || vec![0; bins],
+            |a, b| a.iter().zip(b).map(|(a, b)| a + b).collect(),
+        );
     Some(Histogram { from, to, counts })
 }
 

@@ -54,7 +54,9 @@ impl Stream {
 
 /// Words of a block of ChaCha (Bernstein 2008).
 const WORDS: usize = 16;
-/// Blocks that are computed at once: two successive ones of each stream.
+/// Numbers of such a block.
+const NUMBERS: usize = WORDS / 2;
+/// Blocks that are computed at once.
 const WIDTH: usize = 2 * LANES;
 /// One word of that many blocks.
 type Word = [u32; WIDTH];
@@ -75,66 +77,112 @@ impl BlockStream {
         }
     }
 
-    /// For the points from number `index` on: numbers `start..` of the stream of each, one for each range,
-    /// uniform in it.
-    pub(crate) fn uniform(
-        &self,
-        level: Level,
-        index: u64,
-        start: usize,
-        ranges: &[[f64; 2]],
-        out: &mut [Lane],
-    ) {
+    /// For the points from number `index` on, each part's numbers `start..` of the stream of each point, one for each range and uniform in it: for
+    /// each range as many neighbouring lanes as there are blocks of points. The parts follow on each other in the streams.
+    pub(crate) fn uniform(&self, level: Level, index: u64, blocks: usize, parts: &mut [Part]) {
         level.run(Uniform {
             key: &self.key,
             index,
-            start,
-            ranges,
-            out,
+            blocks,
+            parts,
         });
     }
 }
 
-struct Uniform<'a> {
-    key: &'a [u32; 8],
-    index: u64,
-    start: usize,
-    ranges: &'a [[f64; 2]],
-    out: &'a mut [Lane],
+/// Successive numbers of each stream.
+pub(crate) struct Part<'a> {
+    pub(crate) start: usize,
+    pub(crate) ranges: &'a [[f64; 2]],
+    pub(crate) out: &'a mut [Lane],
 }
 
-impl Kernel for Uniform<'_> {
+struct Uniform<'a, 'b> {
+    key: &'a [u32; 8],
+    index: u64,
+    blocks: usize,
+    parts: &'a mut [Part<'b>],
+}
+
+impl Kernel for Uniform<'_, '_> {
     #[inline(always)]
     fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(self) {
-        let (mut next, mut done) = (self.start, 0);
-        while done < self.out.len() {
-            // a pair of blocks holds as many numbers as a block has words
-            let words = two_blocks::<V::Words>(self.key, (next / WORDS * 2) as u64, self.index);
-            let from = next % WORDS;
-            let count = (WORDS - from).min(self.out.len() - done);
-            let (ranges, out) = (&self.ranges[done..][..count], &mut self.out[done..][..count]);
-            for (number, ([low, high], out)) in (from..).zip(ranges.iter().zip(out)) {
-                // the first block of each stream stands in the lower half of the words
-                let (below, above) = (&words[number * 2 % WORDS], &words[number * 2 % WORDS + 1]);
-                let half = number * 2 / WORDS * LANES;
-                for (out, (below, above)) in out.iter_mut().zip(below[half..].iter().zip(&above[half..])) {
-                    let bits = u64::from(*below) | u64::from(*above) << 32;
-                    let share = (bits >> 11) as f64 / (1u64 << 53) as f64;
-                    *out = (low + (high - low) * share).max(*low).min(*high);
+        let Uniform {
+            key,
+            index,
+            blocks,
+            parts,
+        } = self;
+        let first = parts.iter().map(|part| part.start).min().unwrap_or(0);
+        let last = parts
+            .iter()
+            .map(|part| part.start + part.ranges.len())
+            .max()
+            .unwrap_or(0);
+        if blocks == 1 {
+            // two successive blocks of each of eight streams
+            for counter in (first / NUMBERS..last.div_ceil(NUMBERS)).step_by(2) {
+                let counters = [counter as u64, counter as u64 + 1];
+                let words = sixteen::<V::Words>(key, counters, [index, index]);
+                for half in 0..2 {
+                    spread::<V>(&words, half, (counter + half) * NUMBERS, 0, 1, parts);
                 }
             }
-            next += count;
-            done += count;
+            return;
+        }
+        // one block of each of sixteen streams
+        for pair in (0..blocks).step_by(2) {
+            let index = index.wrapping_add((pair * LANES) as u64);
+            for counter in first / NUMBERS..last.div_ceil(NUMBERS) {
+                let streams = [index, index.wrapping_add(LANES as u64)];
+                let words = sixteen::<V::Words>(key, [counter as u64; 2], streams);
+                for half in 0..2 {
+                    spread::<V>(&words, half, counter * NUMBERS, pair + half, blocks, parts);
+                }
+            }
         }
     }
 }
 
-/// Blocks `counter` and `counter + 1` of the streams `index..`: the word of stream `s` and block `b` stands at
-/// `b * LANES + s`.
+/// Writes the numbers of half of the words, which are numbers `from..` of their streams, to one of the blocks of points.
 #[inline(always)]
-fn two_blocks<W: Words>(key: &[u32; 8], counter: u64, index: u64) -> [Word; WORDS] {
-    let counters: [u64; WIDTH] = std::array::from_fn(|lane| counter + (lane / LANES) as u64);
-    let streams: [u64; WIDTH] = std::array::from_fn(|lane| index.wrapping_add((lane % LANES) as u64));
+fn spread<V: Vector>(
+    words: &[Word; WORDS],
+    half: usize,
+    from: usize,
+    block: usize,
+    blocks: usize,
+    parts: &mut [Part],
+) {
+    for part in parts {
+        let numbers = part.start.max(from)..(part.start + part.ranges.len()).min(from + NUMBERS);
+        for number in numbers {
+            let word = 2 * (number - from);
+            let (below, above) = (&words[word][half * LANES..], &words[word + 1][half * LANES..]);
+            let mut share: Lane = [0.0; LANES];
+            for (share, (below, above)) in share.iter_mut().zip(below.iter().zip(above)) {
+                let bits = u64::from(*below) | u64::from(*above) << 32;
+                *share = (bits >> 11) as f64 / (1u64 << 53) as f64;
+            }
+            let [low, high] = part.ranges[number - part.start];
+            let value = V::splat(low) + V::splat(high - low) * V::load(&share);
+            // where the width overflows too
+            let value = V::select(V::splat(low).at_most(value), value, V::splat(low));
+            value
+                .bounded(V::splat(high))
+                .store(&mut part.out[(number - part.start) * blocks + block]);
+        }
+    }
+}
+
+/// Blocks of ChaCha: the first half of the words those with the first counter of streams `index..` for the first index, the second half with the
+/// second.
+#[inline(always)]
+fn sixteen<W: Words>(key: &[u32; 8], counters: [u64; 2], indices: [u64; 2]) -> [Word; WORDS] {
+    let mut streams = [0; WIDTH];
+    for (lane, stream) in streams.iter_mut().enumerate() {
+        *stream = indices[lane / LANES].wrapping_add((lane % LANES) as u64);
+    }
+    let counters: [u64; WIDTH] = std::array::from_fn(|lane| counters[lane / LANES]);
     // "expand 32-byte k"
     let fixed = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
     let start: [Word; WORDS] = std::array::from_fn(|word| match word {
@@ -190,13 +238,20 @@ mod tests {
         let ranges: Vec<[f64; 2]> = (0..77).map(|i| [-f64::from(i), 0.5 * f64::from(i)]).collect();
         for (seed, purpose, index, start) in [(7, 0, 0, 0), (u64::MAX, 3, u64::from(u32::MAX) - 2, 13)] {
             for level in Level::available() {
-                let mut out = vec![[0.0; LANES]; ranges.len()];
-                BlockStream::new(seed, purpose).uniform(level, index, start, &ranges, &mut out);
-                for lane in 0..LANES {
-                    let mut stream = Stream::new(seed, purpose, index + lane as u64);
-                    let _ = (0..start).map(|_| stream.uniform()).sum::<f64>();
-                    for (entry, [low, high]) in out.iter().zip(&ranges) {
-                        assert_eq!(entry[lane], low + (high - low) * stream.uniform());
+                for blocks in [1, 2, 8] {
+                    let (first, second) = ranges.split_at(30);
+                    let mut out = vec![[0.0; LANES]; blocks * ranges.len()];
+                    let (head, tail) = out.split_at_mut(blocks * first.len());
+                    let part = |start, ranges, out| Part { start, ranges, out };
+                    let mut parts = [part(start, first, head), part(start + first.len(), second, tail)];
+                    BlockStream::new(seed, purpose).uniform(level, index, blocks, &mut parts);
+                    for point in 0..blocks * LANES {
+                        let mut stream = Stream::new(seed, purpose, index + point as u64);
+                        let _ = (0..start).map(|_| stream.uniform()).sum::<f64>();
+                        for (entry, [low, high]) in out.chunks(blocks).zip(&ranges) {
+                            let number = entry[point / LANES][point % LANES];
+                            assert_eq!(number, low + (high - low) * stream.uniform());
+                        }
                     }
                 }
             }

@@ -8,12 +8,17 @@
 mod buffer;
 mod compile;
 pub mod elementary;
+mod elementwise;
 mod emit;
+mod fuse;
 mod kernels;
 pub mod level;
+mod number;
 mod plan;
+mod product;
 mod schedule;
 mod vector;
+mod widen;
 
 use std::sync::Arc;
 
@@ -24,6 +29,7 @@ pub use buffer::{LANES, Lane};
 use kernels::Execute;
 use level::Level;
 use plan::{Plan, Value};
+use widen::widen;
 
 /// Evaluates some roots of a graph at many points.
 #[derive(Debug)]
@@ -46,10 +52,22 @@ impl Bulk {
     /// # Errors
     /// When a root needs a gradient from outside.
     pub fn new(graph: &Graph, roots: &[NodeId]) -> Result<Bulk, String> {
-        Ok(Bulk::with_plan(
-            Arc::new(Plan::new(graph, roots)?),
-            Level::widest(),
-        ))
+        let plan = widen(Plan::new(graph, roots)?);
+        Ok(Bulk::with_plan(Arc::new(plan), Level::widest()))
+    }
+
+    /// The same, for a few points at a time: only one block of them.
+    ///
+    /// # Errors
+    /// When a root needs a gradient from outside.
+    pub fn narrow(graph: &Graph, roots: &[NodeId]) -> Result<Bulk, String> {
+        let plan = Plan::new(graph, roots)?;
+        Ok(Bulk::with_plan(Arc::new(plan), Level::widest()))
+    }
+
+    /// Blocks of [`LANES`] points that are evaluated at a time.
+    pub fn blocks(&self) -> usize {
+        self.plan.blocks
     }
 
     fn with_plan(plan: Arc<Plan>, level: Level) -> Bulk {
@@ -88,13 +106,17 @@ impl Bulk {
             .iter()
             .map(|(_, size)| vec![0.0; count * size])
             .collect();
-        for first in (0..count).step_by(LANES) {
-            self.block(|input, entries| transpose(points(input), first, entries));
-            for (result, (value, size)) in results.iter_mut().zip(&plan.roots) {
-                for lane in 0..LANES.min(count - first) {
-                    let entries = &mut result[(first + lane) * size..][..*size];
+        let blocks = plan.blocks;
+        for first in (0..count).step_by(blocks * LANES) {
+            self.block(|[first_side, second_side]| {
+                transpose(w, first, blocks, first_side);
+                transpose(v, first, blocks, second_side);
+            });
+            for (root, (result, (_, size))) in results.iter_mut().zip(&plan.roots).enumerate() {
+                let done = &mut result[first * size..];
+                for (point, entries) in done.chunks_mut(*size).take(blocks * LANES).enumerate() {
                     for (position, entry) in entries.iter_mut().enumerate() {
-                        *entry = self.entry(value, position)[lane];
+                        *entry = self.root(root, position, point / LANES)[point % LANES];
                     }
                 }
             }
@@ -102,11 +124,24 @@ impl Bulk {
         Ok(results)
     }
 
-    /// Evaluates the roots at one block of points; `fill` writes the entries of each input that they need.
-    pub fn block(&mut self, mut fill: impl FnMut(Input, &mut [Lane])) {
-        for (input, dimension, slot) in &self.plan.inputs {
-            fill(*input, &mut self.slots[*slot].lanes_mut()[..*dimension]);
+    /// Evaluates the roots at [`Bulk::blocks`] blocks of points; `fill` writes the entries of `w` and of `v`: for each coordinate so
+    /// many neighbouring lanes, and nothing for an input that is not needed.
+    pub fn block(&mut self, fill: impl FnOnce([&mut [Lane]; 2])) {
+        let entries = |dimension: usize| ..dimension * self.plan.blocks;
+        let place = |input: Input| usize::from(input == Input::V);
+        let mut sides: [&mut [Lane]; 2] = [&mut [], &mut []];
+        match self.plan.inputs[..] {
+            [] => {}
+            [(input, dimension, slot)] => {
+                sides[place(input)] = &mut self.slots[slot].lanes_mut()[entries(dimension)];
+            }
+            [first, second, ..] => {
+                let [one, other] = (self.slots.get_disjoint_mut([first.2, second.2])).expect("two buffers");
+                sides[place(first.0)] = &mut one.lanes_mut()[entries(first.1)];
+                sides[place(second.0)] = &mut other.lanes_mut()[entries(second.1)];
+            }
         }
+        fill(sides);
         self.level.run(Execute {
             plan: &self.plan,
             slots: &mut self.slots,
@@ -118,28 +153,26 @@ impl Bulk {
         self.plan.roots.iter().map(|(_, size)| *size)
     }
 
-    /// An entry of a root at the points of the last block.
-    pub fn root(&self, root: usize, position: usize) -> Lane {
-        self.entry(&self.plan.roots[root].0, position)
-    }
-
+    /// An entry of a root at the points of one of the blocks that were evaluated last.
     #[inline]
-    fn entry(&self, value: &Value<usize>, position: usize) -> Lane {
-        match value {
+    pub fn root(&self, root: usize, position: usize, block: usize) -> Lane {
+        match &self.plan.roots[root].0 {
             Value::Numbers(numbers) => [numbers[position]; LANES],
-            Value::Lanes(slot, places) => self.slots[*slot].lanes()[places.at(position)],
+            Value::Lanes(slot, places) => {
+                self.slots[*slot].lanes()[places.at(position) * self.plan.blocks + block]
+            }
         }
     }
 }
 
-/// Points `first..` of a list, one after the other, side by side; the last is repeated where there are no more.
-pub fn transpose(points: &[f64], first: usize, entries: &mut [Lane]) {
-    let dimension = entries.len();
-    let last = points.len() / dimension.max(1) - 1;
-    for lane in 0..LANES {
-        let point = &points[(first + lane).min(last) * dimension..][..dimension];
-        for (entry, x) in entries.iter_mut().zip(point) {
-            entry[lane] = *x;
+/// Points `first..` of a list, one after the other, side by side in so many blocks; the last is repeated where there are no more.
+pub fn transpose(points: &[f64], first: usize, blocks: usize, entries: &mut [Lane]) {
+    let dimension = entries.len() / blocks;
+    let last = (points.len() / dimension.max(1)).saturating_sub(1);
+    for number in 0..blocks * LANES {
+        let point = &points[(first + number).min(last) * dimension..][..dimension];
+        for (entry, x) in entries.iter_mut().skip(number / LANES).step_by(blocks).zip(point) {
+            entry[number % LANES] = *x;
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::plan::{Places, Root, Value};
+use super::plan::{Fused, Places, Root, Through, Value};
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::{Evaluator, for_each_index, offset, row_major, strides};
 use crate::graph::op::{Along, Binary, Input, Op, Reduction, Unary};
@@ -19,8 +19,10 @@ pub(super) enum Work {
     Input(Input),
     Unary(Unary, Value<Item>),
     Binary(Binary, [Value<Item>; 2]),
+    Fused(Fused, [Value<Item>; 3]),
     Product {
         sides: [Value<Item>; 2],
+        through: Through,
         rows: usize,
         inner: usize,
         columns: usize,
@@ -37,12 +39,23 @@ impl Work {
             Work::Input(_) => Vec::new(),
             Work::Unary(_, x) | Work::Reduce(_, x, _) | Work::Along(_, x, _) => vec![x],
             Work::Binary(_, sides) | Work::Product { sides, .. } => sides.iter().collect(),
+            Work::Fused(_, sides) => sides.iter().collect(),
             Work::Assemble(parts) => parts.iter().map(|(value, _)| value).collect(),
         }
     }
 
+    pub(super) fn values_mut(&mut self) -> Vec<&mut Value<Item>> {
+        match self {
+            Work::Input(_) => Vec::new(),
+            Work::Unary(_, x) | Work::Reduce(_, x, _) | Work::Along(_, x, _) => vec![x],
+            Work::Binary(_, sides) | Work::Product { sides, .. } => sides.iter_mut().collect(),
+            Work::Fused(_, sides) => sides.iter_mut().collect(),
+            Work::Assemble(parts) => parts.iter_mut().map(|(value, _)| value).collect(),
+        }
+    }
+
     pub(super) fn elementwise(&self) -> bool {
-        matches!(self, Work::Unary(..) | Work::Binary(..))
+        matches!(self, Work::Unary(..) | Work::Binary(..) | Work::Fused(..))
     }
 }
 
@@ -203,6 +216,7 @@ impl Program {
                 self.add(
                     Work::Product {
                         sides,
+                        through: Through::Nothing,
                         rows,
                         inner,
                         columns,

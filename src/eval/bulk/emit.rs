@@ -4,12 +4,12 @@ use super::buffer::LANES;
 use super::compile::{Item, Program, Work};
 use super::plan::{
     At, ChainStep, Extent, Instruction, Lines, Matrix, Places, Plan, Port, Product, Root, Slot, Strips, TILE,
-    Value, WIDEST, panel_width,
+    Value,
 };
 use super::schedule::{Role, Schedule};
 
-/// Bytes of the first-level cache that a strip may take.
-const STRIP_BYTES: usize = 32 << 10;
+/// Bytes that a strip may take: most of what it reads again then stands in the first-level cache, and its loops are long.
+const STRIP_BYTES: usize = 64 << 10;
 /// Rows of a strip: at least so many,
 const LEAST_STRIP: usize = 8;
 /// and so many where the other factor of a product does not fit beside it.
@@ -52,24 +52,9 @@ pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
         slots: Slots::default(),
         slot_of: vec![0; program.works.len()],
     };
-    // the widest panel of a factor that varies from point to point and does not fit one
-    let panel = (program.works.iter())
-        .filter_map(|work| match work {
-            Work::Product {
-                sides,
-                inner,
-                columns,
-                ..
-            } if sides[1].base().is_some() => {
-                let width = panel_width(*inner).next_multiple_of(WIDEST);
-                (*columns > panel_width(*inner)).then_some(inner * width)
-            }
-            _ => None,
-        })
-        .max();
     let mut plan = Plan {
         strips: Vec::new(),
-        panel: emitter.slots.fresh(panel.unwrap_or(0)),
+        blocks: 1,
         slots: Vec::new(),
         inputs: Vec::new(),
         roots: Vec::new(),
@@ -154,10 +139,6 @@ struct Place {
     number: usize,
     /// rows of a strip; `None` outside of strips
     strip: Option<usize>,
-    /// steps that are done before the first strip
-    once: Vec<ChainStep>,
-    /// buffers that are free when all is done
-    tiles: Vec<Slot>,
 }
 
 impl Emitter<'_> {
@@ -177,18 +158,11 @@ impl Emitter<'_> {
 
     /// A group that is computed at once.
     fn outside(&mut self, number: usize, group: &[Item]) -> Strips {
-        let mut place = Place {
-            number,
-            strip: None,
-            once: Vec::new(),
-            tiles: Vec::new(),
-        };
+        let mut place = Place { number, strip: None };
         let body = vec![self.group(group, &mut place)];
-        place.tiles.iter().for_each(|tile| self.slots.release(*tile));
         Strips {
             rows: 1,
             strip: 1,
-            once: place.once,
             body,
         }
     }
@@ -204,8 +178,6 @@ impl Emitter<'_> {
         let mut place = Place {
             number: first,
             strip: Some(strip),
-            once: Vec::new(),
-            tiles: Vec::new(),
         };
         let mut body = Vec::new();
         for group in groups {
@@ -215,14 +187,12 @@ impl Emitter<'_> {
             self.local = local;
             place.number += 1;
         }
-        place.tiles.iter().for_each(|tile| self.slots.release(*tile));
         let local = std::mem::take(&mut self.local);
         self.release(first..=place.number - 1, |item| !local[item]);
         self.local = local;
         Strips {
             rows: self.schedule.rows,
             strip,
-            once: place.once,
             body,
         }
     }
@@ -262,6 +232,7 @@ impl Emitter<'_> {
         match work {
             Work::Product {
                 sides: [left, right],
+                through,
                 rows,
                 inner,
                 columns,
@@ -290,10 +261,12 @@ impl Emitter<'_> {
                 };
                 let product = Product {
                     left,
+                    through: *through,
                     right,
                     shape,
                     stride: *inner,
                     starts: starts.clone(),
+                    blocks: 1,
                 };
                 Instruction::Product(product, to)
             }
@@ -306,7 +279,9 @@ impl Emitter<'_> {
                     .collect(),
                 to: to.slot,
             },
-            Work::Input(_) | Work::Unary(..) | Work::Binary(..) => unreachable!("emitted before"),
+            Work::Input(_) | Work::Unary(..) | Work::Binary(..) | Work::Fused(..) => {
+                unreachable!("emitted before")
+            }
         }
     }
 
@@ -384,8 +359,20 @@ impl Emitter<'_> {
         let mut tiles: Vec<Slot> = Vec::new();
         for &item in group {
             let mut ports = Vec::new();
-            for value in program.works[item].values() {
-                ports.push(self.port(value, width, place, &mut loaded, &mut tiles, &mut each));
+            let values = program.works[item].values();
+            for (number, value) in values.iter().enumerate() {
+                // the last operand may be one for all entries, and the first where the other is not
+                let others = values.iter().enumerate().filter(|(other, _)| *other != number);
+                let one = match values.len() {
+                    3 => number == 2,
+                    2 if number == 0 => others.into_iter().all(|(_, other)| self.one(other).is_none()),
+                    count => count == 2,
+                };
+                let port = self.one(value).filter(|_| one);
+                ports.push(match port {
+                    Some(port) => port,
+                    None => self.port(value, width, place, &mut loaded, &mut tiles, &mut each),
+                });
             }
             let to = if self.whole(item) {
                 Port::Whole(self.target(item, place))
@@ -397,6 +384,7 @@ impl Emitter<'_> {
             match &program.works[item] {
                 Work::Unary(op, _) => each.push(ChainStep::Unary(*op, ports[0], to)),
                 Work::Binary(op, _) => each.push(ChainStep::Binary(*op, [ports[0], ports[1]], to)),
+                Work::Fused(op, _) => each.push(ChainStep::Fused(*op, [ports[0], ports[1], ports[2]], to)),
                 Work::Input(_)
                 | Work::Product { .. }
                 | Work::Reduce(..)
@@ -408,6 +396,17 @@ impl Emitter<'_> {
         }
         tiles.into_iter().for_each(|slot| self.slots.release(slot));
         Instruction::Chain { width, each }
+    }
+
+    /// The operand that is one for all entries.
+    fn one(&self, value: &Value<Item>) -> Option<Port> {
+        match value {
+            Value::Numbers(numbers) => equal(numbers).then(|| Port::Number(numbers[0])),
+            Value::Lanes(item, Places::List(list)) => {
+                (!self.local[*item] && equal(list)).then(|| Port::Entry(self.slot_of[*item], list[0]))
+            }
+            Value::Lanes(_, Places::Run(_)) => None,
+        }
     }
 
     /// Where a step of a chain finds an operand; loads it into a tile where it does not stand in a row.
@@ -431,17 +430,7 @@ impl Emitter<'_> {
         if let Some((_, port)) = loaded.iter().find(|(known, _)| same(known, value)) {
             return *port;
         }
-        let constant = match value {
-            Value::Numbers(numbers) => equal(numbers),
-            Value::Lanes(item, Places::List(list)) => !self.local[*item] && equal(list),
-            Value::Lanes(_, Places::Run(_)) => unreachable!("handled before"),
-        };
-        // where all entries are one, the first tile serves for all, and for every strip
-        let slot = if constant {
-            self.slots.fresh(TILE)
-        } else {
-            self.slots.take(TILE)
-        };
+        let slot = self.slots.take(TILE);
         let port = Port::Tile(slot);
         let step = match value {
             Value::Numbers(numbers) => ChainStep::Splat(numbers.clone(), row, port),
@@ -455,13 +444,8 @@ impl Emitter<'_> {
                 ChainStep::Gather(self.at(*item, 0, own), list.clone(), row, port)
             }
         };
-        if constant {
-            place.tiles.push(slot);
-            place.once.push(step);
-        } else {
-            tiles.push(slot);
-            each.push(step);
-        }
+        tiles.push(slot);
+        each.push(step);
         loaded.push((value.clone(), port));
         port
     }

@@ -6,13 +6,15 @@
 
 use super::buffer::{Buffer, LANES, Lane};
 use super::elementary as e;
+use super::elementwise::{self, Operand};
 use super::level::Kernel;
+use super::number::{GROUP, Group};
 use super::plan::{
-    At, ChainStep, Extent, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Value, panel_width,
+    At, ChainStep, Extent, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Through, Value,
 };
+use super::product::{self, LeakyRelu, Plain, Relu, Shape, Strides};
 use super::vector::Vector;
-use crate::eval::float::integer_power;
-use crate::graph::op::{Along, Binary, Exponent, Reduction, Unary};
+use crate::graph::op::{Along, Reduction};
 
 /// Runs a plan on a block whose inputs stand in their buffers.
 pub(super) struct Execute<'a> {
@@ -53,16 +55,13 @@ impl Rows {
 #[inline(always)]
 fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slots: &mut [Buffer]) {
     for strips in &plan.strips {
-        for step in &strips.once {
-            chain_step(step, 0, TILE, Rows { first: 0, count: 1 }, slots);
-        }
         for first in (0..strips.rows).step_by(strips.strip) {
             let rows = Rows {
                 first,
                 count: strips.strip.min(strips.rows - first),
             };
             for instruction in &strips.body {
-                run::<V, ROWS, COLUMNS>(instruction, rows, plan.panel, slots);
+                run::<V, ROWS, COLUMNS>(instruction, rows, slots);
             }
         }
     }
@@ -72,15 +71,15 @@ fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slot
 fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     instruction: &Instruction,
     rows: Rows,
-    panel: Slot,
     slots: &mut [Buffer],
 ) {
     let (slot, start) = match instruction {
         Instruction::Chain { width, each } => {
             let count = width * rows.count;
             for start in (0..count).step_by(TILE) {
+                let length = TILE.min(count - start);
                 for step in each {
-                    chain_step(step, start, TILE.min(count - start), rows, slots);
+                    chain_step::<V>(step, Window { start, length, rows }, slots);
                 }
             }
             return;
@@ -94,12 +93,10 @@ fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     let out = &mut buffer.lanes_mut()[start..];
     match instruction {
         Instruction::Product(product, _) => {
-            let mut held = std::mem::take(&mut slots[panel]);
-            multiply::<V, ROWS, COLUMNS>(product, rows, slots, held.lanes_mut(), out);
-            slots[panel] = held;
+            multiply::<V, ROWS, COLUMNS>(product, rows, slots, out);
         }
-        Instruction::Reduce(op, lines, _) => reduce(*op, lines, rows, slots, out),
-        Instruction::Along(op, lines, _) => along(*op, lines, rows, slots, out),
+        Instruction::Reduce(op, lines, _) => reduce::<V>(*op, lines, rows, slots, out),
+        Instruction::Along(op, lines, _) => along::<V>(*op, lines, rows, slots, out),
         Instruction::Assemble { length, parts, .. } => {
             let out = &mut out[..*length];
             out.fill([0.0; LANES]);
@@ -115,316 +112,154 @@ fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(
 // ---------------------------------------------------------------------------------------------------
 // Chains of elementwise operations
 
-/// The numbers of a port for a tile.
-#[inline(always)]
-fn window(port: Port, start: usize, length: usize, rows: Rows) -> std::ops::Range<usize> {
-    let from = LANES
-        * match port {
-            Port::Tile(_) => 0,
-            Port::Whole(at) => rows.start(at) + start,
-        };
-    from..from + LANES * length
+/// The part of a tensor that a tile of a chain covers.
+#[derive(Clone, Copy)]
+struct Window {
+    start: usize,
+    length: usize,
+    rows: Rows,
 }
 
-#[inline(always)]
-fn slot_of(port: Port) -> Slot {
-    match port {
-        Port::Tile(slot) => slot,
-        Port::Whole(at) => at.slot,
+impl Window {
+    /// The entries of a port.
+    #[inline(always)]
+    fn operand(self, port: Port, slots: &[Buffer]) -> Operand<'_> {
+        match port {
+            Port::Tile(slot) => Operand::Many(&slots[slot].lanes()[..self.length]),
+            Port::Whole(at) => {
+                let from = self.rows.start(at) + self.start;
+                Operand::Many(&slots[at.slot].lanes()[from..from + self.length])
+            }
+            Port::Entry(slot, place) => Operand::One(slots[slot].lanes()[place]),
+            Port::Number(number) => Operand::One([number; LANES]),
+        }
+    }
+
+    /// The buffer of a result and its first entry.
+    #[inline(always)]
+    fn result(self, port: Port) -> (Slot, usize) {
+        match port {
+            Port::Tile(slot) => (slot, 0),
+            Port::Whole(at) => (at.slot, self.rows.start(at) + self.start),
+            Port::Entry(..) | Port::Number(_) => unreachable!("no results"),
+        }
     }
 }
 
 #[inline(always)]
-fn chain_step(step: &ChainStep, start: usize, length: usize, rows: Rows, slots: &mut [Buffer]) {
-    let port = match step {
-        ChainStep::Splat(_, _, to)
-        | ChainStep::Gather(_, _, _, to)
-        | ChainStep::Unary(_, _, to)
-        | ChainStep::Binary(_, _, to) => *to,
-    };
-    let mut buffer = std::mem::take(&mut slots[slot_of(port)]);
-    let out = &mut buffer.numbers_mut()[window(port, start, length, rows)];
+fn chain_step<V: Vector>(step: &ChainStep, window: Window, slots: &mut [Buffer]) {
+    let (ChainStep::Splat(_, _, to)
+    | ChainStep::Gather(_, _, _, to)
+    | ChainStep::Unary(_, _, to)
+    | ChainStep::Binary(_, _, to)
+    | ChainStep::Fused(_, _, to)) = step;
+    let (slot, from) = window.result(*to);
+    let mut buffer = std::mem::take(&mut slots[slot]);
+    let out = &mut buffer.lanes_mut()[from..from + window.length];
+    let Window { start, rows, .. } = window;
     match step {
         ChainStep::Splat(numbers, row, _) => {
             let numbers = &numbers[rows.first * row + start..];
-            for (slot, number) in out.as_chunks_mut().0.iter_mut().zip(numbers) {
-                *slot = [*number; LANES];
+            for (slot, number) in out.iter_mut().zip(numbers) {
+                V::splat(*number).store(slot);
             }
         }
         ChainStep::Gather(from, list, row, _) => {
             let lanes = &slots[from.slot].lanes()[rows.start(*from)..];
             let list = &list[rows.first * row + start..];
-            for (slot, place) in out.as_chunks_mut().0.iter_mut().zip(list) {
-                *slot = lanes[*place];
+            for (slot, place) in out.iter_mut().zip(list) {
+                V::load(&lanes[*place]).store(slot);
             }
         }
         ChainStep::Unary(op, x, _) => {
-            let x = &slots[slot_of(*x)].numbers()[window(*x, start, length, rows)];
-            unary(*op, x, out);
+            elementwise::unary::<V>(*op, window.operand(*x, slots).many(), out);
         }
-        ChainStep::Binary(op, [x, y], _) => {
-            let x = &slots[slot_of(*x)].numbers()[window(*x, start, length, rows)];
-            let y = &slots[slot_of(*y)].numbers()[window(*y, start, length, rows)];
-            binary(*op, x, y, out);
+        ChainStep::Binary(op, ports, _) => {
+            let [x, y] = [window.operand(ports[0], slots), window.operand(ports[1], slots)];
+            elementwise::binary::<V>(*op, x, y, out);
         }
-    }
-    slots[slot_of(port)] = buffer;
-}
-
-/// One loop over neighbouring numbers.
-macro_rules! each {
-    ($out:ident, $x:ident => $value:expr) => {
-        for (slot, &$x) in $out.iter_mut().zip($x) {
-            *slot = $value;
-        }
-    };
-    ($out:ident, $x:ident, $y:ident => $value:expr) => {
-        for ((slot, &$x), &$y) in $out.iter_mut().zip($x).zip($y) {
-            *slot = $value;
-        }
-    };
-}
-
-#[inline(always)]
-fn step(x: f64, at_zero: f64) -> f64 {
-    let value = if x > 0.0 { 1.0 } else { at_zero };
-    let value = if x < 0.0 { 0.0 } else { value };
-    if x.is_nan() { x } else { value }
-}
-
-#[inline(always)]
-fn unary(op: Unary, x: &[f64], out: &mut [f64]) {
-    match op {
-        Unary::Neg => each!(out, x => -x),
-        Unary::Exp => each!(out, x => e::exp(x)),
-        Unary::Log => each!(out, x => e::log(x)),
-        Unary::Log1p => each!(out, x => e::log1p(x)),
-        Unary::Sqrt => each!(out, x => x.sqrt()),
-        Unary::Abs => each!(out, x => x.abs()),
-        Unary::Sin => each!(out, x => libm::sin(x)),
-        Unary::Cos => each!(out, x => libm::cos(x)),
-        Unary::Tanh => each!(out, x => e::tanh(x)),
-        Unary::Sigmoid => each!(out, x => e::sigmoid(x)),
-        Unary::LogSigmoid => each!(out, x => e::log_sigmoid(x)),
-        Unary::Erf => each!(out, x => libm::erf(x)),
-        Unary::Relu => each!(out, x => if x < 0.0 { 0.0 } else { x }),
-        Unary::Sign => each!(out, x => step(x, 0.5) * 2.0 - 1.0),
-        Unary::Step => each!(out, x => step(x, 0.0)),
-        Unary::StepRight => each!(out, x => step(x, 1.0)),
-        Unary::Pow(Exponent { num, den: 1 }) => power(x, num, out),
-        Unary::Pow(Exponent { num, den: 2 }) => {
-            each!(out, x => x.sqrt());
-            if num != 1 {
-                for slot in out {
-                    *slot = integer_power(*slot, num);
-                }
-            }
-        }
-        Unary::Pow(Exponent { num, den }) => {
-            let exponent = f64::from(num) / f64::from(den);
-            each!(out, x => libm::pow(x, exponent));
+        ChainStep::Fused(op, [x, y, z], _) => {
+            let sides = [window.operand(*x, slots).many(), window.operand(*y, slots).many()];
+            elementwise::fused::<V>(*op, sides, window.operand(*z, slots), out);
         }
     }
-}
-
-/// `x^n`: the common exponents without a loop inside the loop.
-#[inline(always)]
-fn power(x: &[f64], n: i32, out: &mut [f64]) {
-    match n {
-        1 => out.copy_from_slice(x),
-        2 => each!(out, x => x * x),
-        3 => each!(out, x => x * (x * x)),
-        -1 => each!(out, x => 1.0 / x),
-        -2 => each!(out, x => 1.0 / (x * x)),
-        _ => each!(out, x => integer_power(x, n)),
-    }
-}
-
-#[inline(always)]
-fn binary(op: Binary, x: &[f64], y: &[f64], out: &mut [f64]) {
-    match op {
-        Binary::Add => each!(out, x, y => x + y),
-        Binary::Sub => each!(out, x, y => x - y),
-        Binary::Mul => each!(out, x, y => x * y),
-        Binary::Div => each!(out, x, y => x / y),
-        Binary::Max => each!(out, x, y => if x >= y || x.is_nan() { x } else { y }),
-        Binary::Min => each!(out, x, y => if x <= y || x.is_nan() { x } else { y }),
-        Binary::LeakyRelu => each!(out, x, y => if x < 0.0 { y * x } else { x }),
-        Binary::LeakyStep => each!(out, x, y => {
-            let value = if x >= 0.0 { 1.0 } else { y };
-            if x.is_nan() { x } else { value }
-        }),
-    }
+    slots[slot] = buffer;
 }
 
 // ---------------------------------------------------------------------------------------------------
 // Matrix products
-
-/// An entry of a factor: one number for all points, or one for each.
-trait Entry {
-    fn load<V: Vector>(&self) -> V;
-}
-
-impl Entry for f64 {
-    #[inline(always)]
-    fn load<V: Vector>(&self) -> V {
-        V::splat(*self)
-    }
-}
-
-impl Entry for Lane {
-    #[inline(always)]
-    fn load<V: Vector>(&self) -> V {
-        V::load(self)
-    }
-}
 
 #[inline(always)]
 fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     product: &Product,
     strip: Rows,
     slots: &[Buffer],
-    panel: &mut [Lane],
     out: &mut [Lane],
 ) {
-    let size = Size {
-        rows: strip.extent(product.shape[0]),
-        inner: strip.extent(product.shape[1]),
-        columns: strip.extent(product.shape[2]),
-        stride: product.stride,
+    let [rows, inner, columns] = product.shape.map(|extent| strip.extent(extent));
+    let blocks = product.blocks;
+    // of a factor that varies from point to point, and of the result, for one block
+    let apart = |row: usize| Strides {
+        row: row * blocks,
+        column: blocks,
+    };
+    let together = |row: usize| Strides { row, column: 1 };
+    let shape = Shape {
+        rows,
+        inner,
+        columns,
+        left: apart(product.stride),
+        right: apart(columns),
+        out: apart(columns),
         // a later part of a sum over the rows
         more: product.shape[1] == Extent::Strip && strip.first > 0,
     };
-    let numbers = |at: usize, row: usize| at + strip.first * row;
+    let size = rows * columns * blocks;
     for (number, [left, right]) in product.starts.iter().enumerate() {
-        let out = &mut out[number * size.rows * size.columns..][..size.rows * size.columns];
+        let out = &mut out[number * size..][..size];
+        let lanes = |at: At, from: usize| &slots[at.slot].lanes()[strip.start(at) + from..];
         match (&product.left, &product.right) {
             (Matrix::Numbers(a, row), Matrix::Lanes(b)) => {
-                let b = &slots[b.slot].lanes()[strip.start(*b) + right..];
-                gemm_by_panels::<V, ROWS, COLUMNS, _>(&a[numbers(*left, *row)..], b, size, panel, out);
+                // the blocks are further columns
+                let shape = Shape {
+                    columns: columns * blocks,
+                    left: together(product.stride),
+                    right: together(columns * blocks),
+                    out: together(columns * blocks),
+                    ..shape
+                };
+                let a = &a[left + strip.first * row..];
+                product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, lanes(*b, *right), Plain, shape, out);
             }
             (Matrix::Lanes(a), Matrix::Numbers(b, row)) => {
-                let a = &slots[a.slot].lanes()[strip.start(*a) + left..];
-                let b = &b[numbers(*right, *row)..];
-                gemm::<V, ROWS, COLUMNS, _, _>(a, b, [0, size.columns], size.columns, size, out);
+                let shape = Shape {
+                    right: together(columns),
+                    ..shape
+                };
+                let b = &b[right + strip.first * row..];
+                for block in 0..blocks {
+                    let (a, out) = (lanes(*a, left + block), &mut out[block..]);
+                    match product.through {
+                        Through::Nothing => {
+                            product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, b, Plain, shape, out);
+                        }
+                        Through::Relu => {
+                            product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, b, Relu, shape, out);
+                        }
+                        Through::LeakyRelu(slope) => {
+                            let through = LeakyRelu(slope);
+                            product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, b, through, shape, out);
+                        }
+                    }
+                }
             }
             (Matrix::Lanes(a), Matrix::Lanes(b)) => {
-                let a = &slots[a.slot].lanes()[strip.start(*a) + left..];
-                let b = &slots[b.slot].lanes()[strip.start(*b) + right..];
-                gemm_by_panels::<V, ROWS, COLUMNS, _>(a, b, size, panel, out);
+                for block in 0..blocks {
+                    let (a, b) = (lanes(*a, left + block), lanes(*b, right + block));
+                    product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, b, Plain, shape, &mut out[block..]);
+                }
             }
-            (Matrix::Numbers(a, first), Matrix::Numbers(b, second)) => {
-                let (a, b) = (&a[numbers(*left, *first)..], &b[numbers(*right, *second)..]);
-                gemm::<V, ROWS, COLUMNS, _, _>(a, b, [0, size.columns], size.columns, size, out);
-            }
-        }
-    }
-}
-
-/// Sizes of a matrix product.
-#[derive(Clone, Copy)]
-struct Size {
-    rows: usize,
-    inner: usize,
-    columns: usize,
-    /// distance of the rows of the left factor
-    stride: usize,
-    /// the product is added to what stands there
-    more: bool,
-}
-
-/// One matrix product, a panel of columns of the right factor after the other. Where there are several, each is copied to one place
-/// first: its rows would otherwise compete for the same few lines of the cache.
-#[inline(always)]
-fn gemm_by_panels<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry>(
-    a: &[A],
-    b: &[Lane],
-    size: Size,
-    panel: &mut [Lane],
-    out: &mut [Lane],
-) {
-    let Size { inner, columns, .. } = size;
-    let width = panel_width(inner).next_multiple_of(COLUMNS);
-    if columns <= width {
-        gemm::<V, ROWS, COLUMNS, A, Lane>(a, b, [0, columns], columns, size, out);
-        return;
-    }
-    for from in (0..columns).step_by(width) {
-        let to = columns.min(from + width);
-        for (k, row) in panel.chunks_mut(to - from).take(inner).enumerate() {
-            row.copy_from_slice(&b[k * columns + from..][..to - from]);
-        }
-        gemm::<V, ROWS, COLUMNS, A, Lane>(a, panel, [from, to], to - from, size, out);
-    }
-}
-
-/// The columns `from..to` of a matrix product, tile by tile. `b` holds these columns of the right factor, whose rows are `step` apart.
-#[inline(always)]
-fn gemm<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
-    a: &[A],
-    b: &[B],
-    [from, to]: [usize; 2],
-    step: usize,
-    size: Size,
-    out: &mut [Lane],
-) {
-    let mut row = 0;
-    while row < size.rows {
-        let mut column = from;
-        let tall = row + ROWS <= size.rows;
-        while column < to {
-            let at = [row, column];
-            let b = &b[column - from..];
-            match (tall, column + COLUMNS <= to) {
-                (true, true) => tile::<V, ROWS, COLUMNS, A, B>(a, b, step, at, size, out),
-                (true, false) => tile::<V, ROWS, 1, A, B>(a, b, step, at, size, out),
-                (false, true) => tile::<V, 1, COLUMNS, A, B>(a, b, step, at, size, out),
-                (false, false) => tile::<V, 1, 1, A, B>(a, b, step, at, size, out),
-            }
-            column += if column + COLUMNS <= to { COLUMNS } else { 1 };
-        }
-        row += if tall { ROWS } else { 1 };
-    }
-}
-
-/// A tile of the result, kept in registers: each entry is the sum over `inner`, in order. `b` begins with the tile's columns.
-#[inline(always)]
-fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry>(
-    a: &[A],
-    b: &[B],
-    step: usize,
-    [row, column]: [usize; 2],
-    size: Size,
-    out: &mut [Lane],
-) {
-    let Size { inner, columns, .. } = size;
-    let left: [&[A]; ROWS] = std::array::from_fn(|i| &a[(row + i) * size.stride..][..inner]);
-    let mut sums = [[V::splat(-0.0); COLUMNS]; ROWS];
-    if size.more {
-        for (i, sums) in sums.iter_mut().enumerate() {
-            let before = &out[(row + i) * columns + column..][..COLUMNS];
-            for (sum, before) in sums.iter_mut().zip(before) {
-                *sum = V::load(before);
-            }
-        }
-    }
-    // the last row may end with the slice
-    for (k, right) in (0..inner).zip(b.chunks(step)) {
-        let Some(right) = right.first_chunk::<COLUMNS>() else {
-            break;
-        };
-        let right: [V; COLUMNS] = std::array::from_fn(|j| right[j].load());
-        for (sums, left) in sums.iter_mut().zip(&left) {
-            let left: V = left[k].load();
-            for (sum, right) in sums.iter_mut().zip(right) {
-                *sum = left.mul_add(right, *sum);
-            }
-        }
-    }
-    for (i, sums) in sums.into_iter().enumerate() {
-        let out = &mut out[(row + i) * columns + column..][..COLUMNS];
-        for (slot, sum) in out.iter_mut().zip(sums) {
-            *slot = sum.store();
+            (Matrix::Numbers(..), Matrix::Numbers(..)) => unreachable!("constants are evaluated before"),
         }
     }
 }
@@ -484,45 +319,17 @@ impl Iterator for Starts {
 }
 
 #[inline(always)]
-fn larger(best: &Lane, x: &Lane) -> Lane {
-    let mut out = *best;
-    for lane in 0..LANES {
-        out[lane] = if x[lane] > best[lane] || x[lane].is_nan() {
-            x[lane]
-        } else {
-            best[lane]
-        };
-    }
-    out
-}
-
-#[inline(always)]
-fn largest(x: &[Lane], first: usize, lines: Grid) -> Lane {
-    let mut best = [f64::NEG_INFINITY; LANES];
+fn largest<V: Vector>(x: &[Lane], first: usize, lines: Grid) -> V {
+    let mut best = V::splat(f64::NEG_INFINITY);
     for number in 0..lines.length {
-        best = larger(&best, &x[first + number * lines.inner]);
+        let x = V::load(&x[first + number * lines.inner]);
+        best = V::select(x.is_nan(), x, V::select(best.less(x), x, best));
     }
     best
 }
 
 #[inline(always)]
-fn exp_below(x: &Lane, largest: &Lane) -> Lane {
-    let mut out = [0.0; LANES];
-    for lane in 0..LANES {
-        out[lane] = e::exp(x[lane] - largest[lane]);
-    }
-    out
-}
-
-#[inline(always)]
-fn add(sum: &mut Lane, x: &Lane) {
-    for lane in 0..LANES {
-        sum[lane] += x[lane];
-    }
-}
-
-#[inline(always)]
-fn reduce(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
+fn reduce<V: Vector>(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
     let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
     // a later part of a sum over the rows
     let more = lines.shape[1] == Extent::Strip && rows.first > 0;
@@ -530,69 +337,81 @@ fn reduce(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut 
     match op {
         Reduction::Sum => {
             for (first, out) in lines.lines().zip(out) {
-                let mut sum = if more { *out } else { [-0.0; LANES] };
+                let mut sum = if more { V::load(out) } else { V::splat(-0.0) };
                 for position in 0..lines.length {
-                    add(&mut sum, &x[first + position * lines.inner]);
+                    sum = sum + V::load(&x[first + position * lines.inner]);
                 }
-                *out = sum;
+                sum.store(out);
             }
         }
         Reduction::Max => {
             for (first, out) in lines.lines().zip(out) {
-                *out = largest(x, first, lines);
+                largest::<V>(x, first, lines).store(out);
             }
         }
         Reduction::LogSumExp => {
             for (first, out) in lines.lines().zip(out) {
-                let largest = largest(x, first, lines);
-                let mut sum = [-0.0; LANES];
-                for position in 0..lines.length {
-                    add(&mut sum, &exp_below(&x[first + position * lines.inner], &largest));
-                }
-                for lane in 0..LANES {
-                    let value = largest[lane] + e::log(sum[lane]);
-                    out[lane] = if largest[lane].is_infinite() {
-                        largest[lane]
-                    } else {
-                        value
-                    };
-                }
+                let largest = largest::<V>(x, first, lines);
+                let sum = weights::<V>(x, first, lines, largest, &mut []);
+                let value = largest + e::log(sum);
+                V::select(largest.abs().less(V::splat(f64::INFINITY)), value, largest).store(out);
             }
         }
     }
 }
 
+/// The sum of `exp(x - largest)` over a line; where there is room the terms are kept.
 #[inline(always)]
-fn along(op: Along, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
+fn weights<V: Vector>(x: &[Lane], first: usize, lines: Grid, largest: V, kept: &mut [Lane]) -> V {
+    let mut sum = V::splat(-0.0);
+    let mut position = 0;
+    while position + GROUP <= lines.length {
+        let places = first + position * lines.inner;
+        let terms = e::exp(Group::strided(&x[places..], lines.inner) - Group::all(largest));
+        for (number, term) in terms.vectors().into_iter().enumerate() {
+            sum = sum + term;
+            if !kept.is_empty() {
+                term.store(&mut kept[places + number * lines.inner]);
+            }
+        }
+        position += GROUP;
+    }
+    while position < lines.length {
+        let place = first + position * lines.inner;
+        let term = e::exp(V::load(&x[place]) - largest);
+        sum = sum + term;
+        if !kept.is_empty() {
+            term.store(&mut kept[place]);
+        }
+        position += 1;
+    }
+    sum
+}
+
+#[inline(always)]
+fn along<V: Vector>(op: Along, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
     let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
     let lines = Grid::new(lines, rows);
     for first in lines.lines() {
-        let largest = largest(x, first, lines);
+        let largest = largest::<V>(x, first, lines);
         match op {
             Along::Softmax => {
-                let mut total = [0.0; LANES];
-                for position in 0..lines.length {
-                    let place = first + position * lines.inner;
-                    let weight = exp_below(&x[place], &largest);
-                    add(&mut total, &weight);
-                    out[place] = weight;
-                }
+                let total = weights::<V>(x, first, lines, largest, out);
                 for position in 0..lines.length {
                     let out = &mut out[first + position * lines.inner];
-                    for lane in 0..LANES {
-                        out[lane] /= total[lane];
-                    }
+                    (V::load(out) / total).store(out);
                 }
             }
             Along::ArgMax => {
-                let mut open = [true; LANES];
+                let (zero, one) = (V::splat(0.0), V::splat(1.0));
+                let mut open = one;
                 for position in 0..lines.length {
                     let place = first + position * lines.inner;
-                    for lane in 0..LANES {
-                        let here = open[lane] && x[place][lane] == largest[lane];
-                        open[lane] &= !here;
-                        out[place][lane] = if here { 1.0 } else { 0.0 };
-                    }
+                    let x = V::load(&x[place]);
+                    let equal =
+                        V::select(largest.at_most(x), one, zero) * V::select(x.at_most(largest), open, zero);
+                    open = open - equal;
+                    equal.store(&mut out[place]);
                 }
             }
         }

@@ -1,7 +1,5 @@
 //! Instruction sets: the same code compiled for several, one chosen when the program runs.
 
-use super::buffer::Lane;
-#[cfg(target_arch = "x86_64")]
 use super::vector;
 pub(crate) use super::vector::{Vector, Words};
 
@@ -59,7 +57,7 @@ impl Level {
     pub(crate) fn run(self, kernel: impl Kernel) {
         assert!(self.is_available(), "the machine lacks {self:?}");
         match self {
-            Level::Portable => kernel.run::<Lane, 1, 2>(),
+            Level::Portable => kernel.run::<vector::Portable, 1, 2>(),
             // SAFETY: the machine has the set, as just checked
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { avx2(kernel) },
@@ -87,5 +85,5 @@ fn avx2(kernel: impl Kernel) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
 fn avx512(kernel: impl Kernel) {
-    kernel.run::<vector::Avx512, 4, 4>();
+    kernel.run::<vector::Avx512, 8, 2>();
 }

@@ -8,22 +8,12 @@ use std::sync::Arc;
 
 use super::compile::Program;
 use super::emit;
+use super::fuse::fuse;
 use crate::graph::op::{Along, Binary, Input, Reduction, Unary};
 use crate::graph::{Graph, NodeId};
 
 /// Entries of a tile.
-pub(super) const TILE: usize = 48;
-
-/// Entries of the panel of the right factor of a product that stays in the first-level cache.
-const PANEL: usize = 512;
-
-/// Columns of a panel with so many rows; an instruction set may round it up to a multiple of at most [`WIDEST`].
-pub(super) fn panel_width(rows: usize) -> usize {
-    (PANEL / rows.max(1)).max(1)
-}
-
-/// Columns of the widest tile.
-pub(super) const WIDEST: usize = 4;
+pub(super) const TILE: usize = 96;
 
 /// Where the entries of a tensor are.
 #[derive(Clone, Debug)]
@@ -65,6 +55,42 @@ pub(super) enum Port {
     Tile(Slot),
     /// the tensor
     Whole(At),
+    /// one entry of a buffer, whatever the entry of the result
+    Entry(Slot, usize),
+    /// one number, whatever the entry and the point
+    Number(f64),
+}
+
+/// The first of two operations that are done together.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Inner {
+    Add,
+    Sub,
+    Mul,
+}
+
+/// The second of two operations: `From` subtracts from `z`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outer {
+    Add,
+    Sub,
+    From,
+    Mul,
+}
+
+/// `outer(inner(x, y), z)`, each rounded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fused {
+    pub(super) inner: Inner,
+    pub(super) outer: Outer,
+}
+
+/// What the left factor of a product goes through.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Through {
+    Nothing,
+    Relu,
+    LeakyRelu(f64),
 }
 
 /// A step of a chain, done for one tile. Lists of numbers and of places move on by a row as buffers do.
@@ -76,6 +102,7 @@ pub(super) enum ChainStep {
     Gather(At, Arc<[usize]>, usize, Port),
     Unary(Unary, Port, Port),
     Binary(Binary, [Port; 2], Port),
+    Fused(Fused, [Port; 3], Port),
 }
 
 /// A side of a matrix product: row-major, without gaps.
@@ -90,12 +117,15 @@ pub(super) enum Matrix {
 #[derive(Clone, Debug)]
 pub(super) struct Product {
     pub(super) left: Matrix,
+    pub(super) through: Through,
     pub(super) right: Matrix,
     pub(super) shape: [Extent; 3],
     /// distance of the rows of the left factor
     pub(super) stride: usize,
     /// first entries of the two factors for each matrix of the result
     pub(super) starts: Vec<[usize; 2]>,
+    /// neighbouring vectors of an entry
+    pub(super) blocks: usize,
 }
 
 /// A size: fixed, or that of the strip.
@@ -137,8 +167,6 @@ pub(super) enum Instruction {
 pub(super) struct Strips {
     pub(super) rows: usize,
     pub(super) strip: usize,
-    /// tiles that hold the same for all rows
-    pub(super) once: Vec<ChainStep>,
     pub(super) body: Vec<Instruction>,
 }
 
@@ -146,10 +174,10 @@ pub(super) struct Strips {
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) strips: Vec<Strips>,
-    /// entries of each buffer
+    /// blocks of points side by side: an entry is so many neighbouring vectors
+    pub(super) blocks: usize,
+    /// vectors of each buffer
     pub(super) slots: Vec<usize>,
-    /// the buffer that holds a panel
-    pub(super) panel: Slot,
     /// the inputs that are read: which, their dimension and buffer
     pub(super) inputs: Vec<(Input, usize, Slot)>,
     pub(super) roots: Vec<Root<Slot>>,
@@ -212,7 +240,8 @@ impl Plan {
     /// # Errors
     /// When a root needs a gradient from outside.
     pub(super) fn new(graph: &Graph, roots: &[NodeId]) -> Result<Plan, String> {
-        let (program, roots) = Program::new(graph, roots)?;
+        let (mut program, mut roots) = Program::new(graph, roots)?;
+        fuse(&mut program, &mut roots);
         Ok(emit::plan(&program, &roots))
     }
 }

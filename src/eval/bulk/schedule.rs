@@ -109,7 +109,7 @@ impl Schedule {
         };
         match &program.works[item] {
             Work::Input(_) | Work::Assemble(_) => Role::Outside,
-            Work::Unary(..) | Work::Binary(..) => {
+            Work::Unary(..) | Work::Binary(..) | Work::Fused(..) => {
                 let width = program.sizes[item] / self.rows;
                 if width * self.rows != program.sizes[item] {
                     return Role::Outside;
@@ -128,6 +128,7 @@ impl Schedule {
                 inner,
                 columns,
                 starts,
+                ..
             } => {
                 let constant = matches!(left, Value::Numbers(_));
                 if starts.len() != 1 {

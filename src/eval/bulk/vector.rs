@@ -1,23 +1,22 @@
-//! An entry at all points of a block in registers, for the inner loop of the matrix product: the one
-//! place where the compiler does not find the registers by itself.
+//! Eight numbers side by side in registers, for each instruction set.
 //!
 //! A product and the sum that it goes into are rounded once in every implementation, also where the machine has no
 //! instruction for it (there slowly): the bits are the same everywhere.
 
-use super::buffer::{LANES, Lane};
+use std::ops::{Add, Div, Mul, Sub};
 
-/// The numbers of one entry.
+use super::buffer::{LANES, Lane};
+use super::number::Number;
+
+/// Eight numbers.
 ///
 /// The implementations for an instruction set are used only in code compiled for that set, which
 /// [`super::level`] enters after it has asked the machine.
-pub(crate) trait Vector: Copy {
+pub(crate) trait Vector: Number {
     /// Words of 32 bits in registers of the same set.
     type Words: Words;
-    fn splat(x: f64) -> Self;
     fn load(lane: &Lane) -> Self;
-    fn store(self) -> Lane;
-    /// `self * factor + sum`, rounded once.
-    fn mul_add(self, factor: Self, sum: Self) -> Self;
+    fn store(self, lane: &mut Lane);
 }
 
 /// Sixteen words: two for each point, for random numbers.
@@ -58,30 +57,139 @@ impl Words for [u32; 2 * LANES] {
     }
 }
 
-impl Vector for Lane {
+/// Without registers of its own: what every machine can do.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable(Lane);
+
+impl Vector for Portable {
     type Words = [u32; 2 * LANES];
 
     #[inline(always)]
-    fn splat(x: f64) -> Lane {
-        [x; LANES]
+    fn load(lane: &Lane) -> Self {
+        Portable(*lane)
     }
 
     #[inline(always)]
-    fn load(lane: &Lane) -> Lane {
-        *lane
+    fn store(self, lane: &mut Lane) {
+        *lane = self.0;
     }
+}
 
-    #[inline(always)]
-    fn store(self) -> Lane {
-        self
-    }
+/// Operations number by number.
+macro_rules! portable {
+    ($($name:ident :: $method:ident),*) => { $(
+        impl $name for Portable {
+            type Output = Self;
 
-    #[inline(always)]
-    fn mul_add(mut self, factor: Lane, sum: Lane) -> Lane {
-        for lane in 0..LANES {
-            self[lane] = self[lane].mul_add(factor[lane], sum[lane]);
+            #[inline(always)]
+            fn $method(mut self, other: Self) -> Self {
+                for lane in 0..LANES {
+                    self.0[lane] = self.0[lane].$method(other.0[lane]);
+                }
+                self
+            }
         }
-        self
+    )* };
+}
+
+portable!(Add::add, Sub::sub, Mul::mul, Div::div);
+
+macro_rules! lanes {
+    ($self:ident, $lane:ident => $value:expr) => {{
+        let mut out = $self;
+        for $lane in 0..LANES {
+            out.0[$lane] = $value;
+        }
+        out
+    }};
+}
+
+macro_rules! mask {
+    ($lane:ident => $value:expr) => {{
+        let mut out = [false; LANES];
+        for $lane in 0..LANES {
+            out[$lane] = $value;
+        }
+        out
+    }};
+}
+
+impl Number for Portable {
+    type Mask = [bool; LANES];
+
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        Portable([x; LANES])
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, sum: Self) -> Self {
+        lanes!(self, i => self.0[i].mul_add(factor.0[i], sum.0[i]))
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        lanes!(self, i => self.0[i].sqrt())
+    }
+
+    #[inline(always)]
+    fn abs(self) -> Self {
+        lanes!(self, i => self.0[i].abs())
+    }
+
+    #[inline(always)]
+    fn copysign(self, sign: Self) -> Self {
+        lanes!(self, i => self.0[i].copysign(sign.0[i]))
+    }
+
+    #[inline(always)]
+    fn less(self, other: Self) -> Self::Mask {
+        mask!(i => self.0[i] < other.0[i])
+    }
+
+    #[inline(always)]
+    fn at_most(self, other: Self) -> Self::Mask {
+        mask!(i => self.0[i] <= other.0[i])
+    }
+
+    #[inline(always)]
+    fn bounded(self, bound: Self) -> Self {
+        lanes!(self, i => self.0[i].bounded(bound.0[i]))
+    }
+
+    #[inline(always)]
+    fn is_nan(self) -> Self::Mask {
+        mask!(i => self.0[i].is_nan())
+    }
+
+    #[inline(always)]
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
+        lanes!(yes, i => if mask[i] { yes.0[i] } else { no.0[i] })
+    }
+
+    #[inline(always)]
+    fn add_bits(self, bits: u64) -> Self {
+        lanes!(self, i => self.0[i].add_bits(bits))
+    }
+
+    #[inline(always)]
+    fn and_bits(self, bits: u64) -> Self {
+        lanes!(self, i => self.0[i].and_bits(bits))
+    }
+
+    #[inline(always)]
+    fn or_bits(self, bits: u64) -> Self {
+        lanes!(self, i => self.0[i].or_bits(bits))
+    }
+
+    #[inline(always)]
+    fn low_to_exponent(self) -> Self {
+        lanes!(self, i => self.0[i].low_to_exponent())
+    }
+
+    #[inline(always)]
+    fn exponent_to_low(self) -> Self {
+        lanes!(self, i => self.0[i].exponent_to_low())
     }
 }
 
@@ -95,8 +203,11 @@ pub(super) use x86::{Avx2, Avx512};
 #[allow(unsafe_code)]
 mod x86 {
     use std::arch::x86_64::*;
+    use std::ops::{Add, Div, Mul, Sub};
 
-    use super::{LANES, Lane, Vector, Words};
+    use super::{LANES, Lane, Number, Vector, Words};
+
+    const SIGN: u64 = 1 << 63;
 
     /// One 512-bit register.
     #[derive(Clone, Copy)]
@@ -130,25 +241,131 @@ mod x86 {
         type Words = __m512i;
 
         #[inline(always)]
-        fn splat(x: f64) -> Self {
-            Avx512(unsafe { _mm512_set1_pd(x) })
-        }
-
-        #[inline(always)]
         fn load(lane: &Lane) -> Self {
             Avx512(unsafe { _mm512_loadu_pd(lane.as_ptr()) })
         }
 
         #[inline(always)]
-        fn store(self) -> Lane {
-            let mut lane = [0.0; LANES];
+        fn store(self, lane: &mut Lane) {
             unsafe { _mm512_storeu_pd(lane.as_mut_ptr(), self.0) };
-            lane
+        }
+    }
+
+    /// Operators of both sets, by their intrinsics.
+    macro_rules! operators {
+        ($($name:ident :: $method:ident = $wide:ident, $narrow:ident;)*) => { $(
+            impl $name for Avx512 {
+                type Output = Self;
+
+                #[inline(always)]
+                fn $method(self, other: Self) -> Self {
+                    Avx512(unsafe { $wide(self.0, other.0) })
+                }
+            }
+
+            impl $name for Avx2 {
+                type Output = Self;
+
+                #[inline(always)]
+                fn $method(self, other: Self) -> Self {
+                    Avx2(unsafe { $narrow(self.0, other.0) }, unsafe { $narrow(self.1, other.1) })
+                }
+            }
+        )* };
+    }
+
+    operators! {
+        Add::add = _mm512_add_pd, _mm256_add_pd;
+        Sub::sub = _mm512_sub_pd, _mm256_sub_pd;
+        Mul::mul = _mm512_mul_pd, _mm256_mul_pd;
+        Div::div = _mm512_div_pd, _mm256_div_pd;
+    }
+
+    /// An operation on the bits of all numbers.
+    macro_rules! on_bits {
+        ($x:expr => $operation:ident($($bits:expr)?)) => {
+            unsafe { _mm512_castsi512_pd($operation(_mm512_castpd_si512($x) $(, _mm512_set1_epi64($bits as i64))?)) }
+        };
+    }
+
+    impl Number for Avx512 {
+        type Mask = __mmask8;
+
+        #[inline(always)]
+        fn splat(x: f64) -> Self {
+            Avx512(unsafe { _mm512_set1_pd(x) })
         }
 
         #[inline(always)]
         fn mul_add(self, factor: Self, sum: Self) -> Self {
             Avx512(unsafe { _mm512_fmadd_pd(self.0, factor.0, sum.0) })
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            Avx512(unsafe { _mm512_sqrt_pd(self.0) })
+        }
+
+        #[inline(always)]
+        fn abs(self) -> Self {
+            Avx512(on_bits!(self.0 => _mm512_and_si512(!SIGN)))
+        }
+
+        #[inline(always)]
+        fn copysign(self, sign: Self) -> Self {
+            let sign = sign.and_bits(SIGN).0;
+            Avx512(unsafe { _mm512_or_pd(self.abs().0, sign) })
+        }
+
+        #[inline(always)]
+        fn less(self, other: Self) -> __mmask8 {
+            unsafe { _mm512_cmp_pd_mask::<_CMP_LT_OQ>(self.0, other.0) }
+        }
+
+        #[inline(always)]
+        fn at_most(self, other: Self) -> __mmask8 {
+            unsafe { _mm512_cmp_pd_mask::<_CMP_LE_OQ>(self.0, other.0) }
+        }
+
+        #[inline(always)]
+        fn bounded(self, bound: Self) -> Self {
+            // where one is NaN this gives the second
+            Avx512(unsafe { _mm512_min_pd(bound.0, self.0) })
+        }
+
+        #[inline(always)]
+        fn is_nan(self) -> __mmask8 {
+            unsafe { _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(self.0, self.0) }
+        }
+
+        #[inline(always)]
+        fn select(mask: __mmask8, yes: Self, no: Self) -> Self {
+            Avx512(unsafe { _mm512_mask_blend_pd(mask, no.0, yes.0) })
+        }
+
+        #[inline(always)]
+        fn add_bits(self, bits: u64) -> Self {
+            Avx512(on_bits!(self.0 => _mm512_add_epi64(bits)))
+        }
+
+        #[inline(always)]
+        fn and_bits(self, bits: u64) -> Self {
+            Avx512(on_bits!(self.0 => _mm512_and_si512(bits)))
+        }
+
+        #[inline(always)]
+        fn or_bits(self, bits: u64) -> Self {
+            Avx512(on_bits!(self.0 => _mm512_or_si512(bits)))
+        }
+
+        #[inline(always)]
+        fn low_to_exponent(self) -> Self {
+            Avx512(unsafe { _mm512_castsi512_pd(_mm512_slli_epi64::<52>(_mm512_castpd_si512(self.0))) })
+        }
+
+        #[inline(always)]
+        fn exponent_to_low(self) -> Self {
+            Avx512(unsafe { _mm512_castsi512_pd(_mm512_srli_epi64::<52>(_mm512_castpd_si512(self.0))) })
         }
     }
 
@@ -196,12 +413,6 @@ mod x86 {
         type Words = [__m256i; 2];
 
         #[inline(always)]
-        fn splat(x: f64) -> Self {
-            let all = unsafe { _mm256_set1_pd(x) };
-            Avx2(all, all)
-        }
-
-        #[inline(always)]
         fn load(lane: &Lane) -> Self {
             let (low, high) = lane.split_at(LANES / 2);
             Avx2(unsafe { _mm256_loadu_pd(low.as_ptr()) }, unsafe {
@@ -210,19 +421,117 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn store(self) -> Lane {
-            let mut lane = [0.0; LANES];
+        fn store(self, lane: &mut Lane) {
             let (low, high) = lane.split_at_mut(LANES / 2);
             unsafe { _mm256_storeu_pd(low.as_mut_ptr(), self.0) };
             unsafe { _mm256_storeu_pd(high.as_mut_ptr(), self.1) };
-            lane
+        }
+    }
+
+    /// The same for both registers.
+    macro_rules! both {
+        ($operation:ident $(::<$constant:ident>)? ($($argument:ident),*)) => {
+            Avx2(
+                unsafe { $operation $(::<$constant>)? ($($argument.0),*) },
+                unsafe { $operation $(::<$constant>)? ($($argument.1),*) },
+            )
+        };
+    }
+
+    macro_rules! on_both_bits {
+        ($x:ident => $operation:ident($bits:expr)) => {{
+            let bits = unsafe { _mm256_set1_epi64x($bits as i64) };
+            Avx2(
+                unsafe { _mm256_castsi256_pd($operation(_mm256_castpd_si256($x.0), bits)) },
+                unsafe { _mm256_castsi256_pd($operation(_mm256_castpd_si256($x.1), bits)) },
+            )
+        }};
+        ($x:ident => $operation:ident::<$count:literal>) => {
+            Avx2(
+                unsafe { _mm256_castsi256_pd($operation::<$count>(_mm256_castpd_si256($x.0))) },
+                unsafe { _mm256_castsi256_pd($operation::<$count>(_mm256_castpd_si256($x.1))) },
+            )
+        };
+    }
+
+    impl Number for Avx2 {
+        type Mask = Avx2;
+
+        #[inline(always)]
+        fn splat(x: f64) -> Self {
+            let all = unsafe { _mm256_set1_pd(x) };
+            Avx2(all, all)
         }
 
         #[inline(always)]
         fn mul_add(self, factor: Self, sum: Self) -> Self {
-            Avx2(unsafe { _mm256_fmadd_pd(self.0, factor.0, sum.0) }, unsafe {
-                _mm256_fmadd_pd(self.1, factor.1, sum.1)
-            })
+            both!(_mm256_fmadd_pd(self, factor, sum))
+        }
+
+        #[inline(always)]
+        fn sqrt(self) -> Self {
+            both!(_mm256_sqrt_pd(self))
+        }
+
+        #[inline(always)]
+        fn abs(self) -> Self {
+            self.and_bits(!SIGN)
+        }
+
+        #[inline(always)]
+        fn copysign(self, sign: Self) -> Self {
+            let (size, sign) = (self.abs(), sign.and_bits(SIGN));
+            both!(_mm256_or_pd(size, sign))
+        }
+
+        #[inline(always)]
+        fn less(self, other: Self) -> Avx2 {
+            both!(_mm256_cmp_pd::<_CMP_LT_OQ>(self, other))
+        }
+
+        #[inline(always)]
+        fn at_most(self, other: Self) -> Avx2 {
+            both!(_mm256_cmp_pd::<_CMP_LE_OQ>(self, other))
+        }
+
+        #[inline(always)]
+        fn bounded(self, bound: Self) -> Self {
+            both!(_mm256_min_pd(bound, self))
+        }
+
+        #[inline(always)]
+        fn is_nan(self) -> Avx2 {
+            both!(_mm256_cmp_pd::<_CMP_UNORD_Q>(self, self))
+        }
+
+        #[inline(always)]
+        fn select(mask: Avx2, yes: Self, no: Self) -> Self {
+            both!(_mm256_blendv_pd(no, yes, mask))
+        }
+
+        #[inline(always)]
+        fn add_bits(self, bits: u64) -> Self {
+            on_both_bits!(self => _mm256_add_epi64(bits))
+        }
+
+        #[inline(always)]
+        fn and_bits(self, bits: u64) -> Self {
+            on_both_bits!(self => _mm256_and_si256(bits))
+        }
+
+        #[inline(always)]
+        fn or_bits(self, bits: u64) -> Self {
+            on_both_bits!(self => _mm256_or_si256(bits))
+        }
+
+        #[inline(always)]
+        fn low_to_exponent(self) -> Self {
+            on_both_bits!(self => _mm256_slli_epi64::<52>)
+        }
+
+        #[inline(always)]
+        fn exponent_to_low(self) -> Self {
+            on_both_bits!(self => _mm256_srli_epi64::<52>)
         }
     }
 }

@@ -1,0 +1,236 @@
+//! Elementwise operations on neighbouring entries.
+
+use super::buffer::Lane;
+use super::elementary as e;
+use super::number::{GROUP, Group, Number};
+use super::plan::{Fused, Inner, Outer};
+use super::vector::Vector;
+use crate::graph::op::{Binary, Exponent, Unary};
+
+/// An operand: an entry for each of the result, or one for all.
+#[derive(Clone, Copy)]
+pub(super) enum Operand<'a> {
+    Many(&'a [Lane]),
+    One(Lane),
+}
+
+impl<'a> Operand<'a> {
+    /// The entries of an operand that is known to have many.
+    #[inline(always)]
+    pub(super) fn many(self) -> &'a [Lane] {
+        match self {
+            Operand::Many(lanes) => lanes,
+            Operand::One(_) => unreachable!("copied to a tile before"),
+        }
+    }
+}
+
+/// A loop over the entries of an operand or two, in groups and then one by one.
+macro_rules! each {
+    ($V:ident, $out:ident, $x:ident => $value:expr) => {{
+        let ((groups, rest), (outs, out_rest)) = ($x.as_chunks::<GROUP>(), $out.as_chunks_mut::<GROUP>());
+        for (out, x) in outs.iter_mut().zip(groups) {
+            let $x = Group::<$V>::load(x);
+            $value.store(out);
+        }
+        for (out, x) in out_rest.iter_mut().zip(rest) {
+            let $x = $V::load(x);
+            $value.store(out);
+        }
+    }};
+    ($V:ident, $out:ident, $x:ident, $y:ident => $value:expr) => {
+        match ($x, $y) {
+            (Operand::Many($x), Operand::Many($y)) => {
+                let ((xs, x_rest), (ys, y_rest)) = ($x.as_chunks::<GROUP>(), $y.as_chunks::<GROUP>());
+                let (outs, out_rest) = $out.as_chunks_mut::<GROUP>();
+                for ((out, x), y) in outs.iter_mut().zip(xs).zip(ys) {
+                    let ($x, $y) = (Group::<$V>::load(x), Group::<$V>::load(y));
+                    $value.store(out);
+                }
+                for ((out, x), y) in out_rest.iter_mut().zip(x_rest).zip(y_rest) {
+                    let ($x, $y) = ($V::load(x), $V::load(y));
+                    $value.store(out);
+                }
+            }
+            (Operand::Many($x), Operand::One(y)) => {
+                let one = $V::load(&y);
+                let ((xs, x_rest), (outs, out_rest)) =
+                    ($x.as_chunks::<GROUP>(), $out.as_chunks_mut::<GROUP>());
+                for (out, x) in outs.iter_mut().zip(xs) {
+                    let ($x, $y) = (Group::<$V>::load(x), Group::<$V>::all(one));
+                    $value.store(out);
+                }
+                for (out, x) in out_rest.iter_mut().zip(x_rest) {
+                    let ($x, $y) = ($V::load(x), one);
+                    $value.store(out);
+                }
+            }
+            (Operand::One(x), $y) => {
+                let (one, $y) = ($V::load(&x), $y.many());
+                let ((ys, y_rest), (outs, out_rest)) =
+                    ($y.as_chunks::<GROUP>(), $out.as_chunks_mut::<GROUP>());
+                for (out, y) in outs.iter_mut().zip(ys) {
+                    let ($x, $y) = (Group::<$V>::all(one), Group::<$V>::load(y));
+                    $value.store(out);
+                }
+                for (out, y) in out_rest.iter_mut().zip(y_rest) {
+                    let ($x, $y) = (one, $V::load(y));
+                    $value.store(out);
+                }
+            }
+        }
+    };
+}
+
+/// A loop over the entries of three operands.
+macro_rules! each_of_three {
+    ($V:ident, $out:ident, $x:ident, $y:ident, $z:ident => $value:expr) => {{
+        let ((xs, x_rest), (ys, y_rest)) = ($x.as_chunks::<GROUP>(), $y.as_chunks::<GROUP>());
+        let (outs, out_rest) = $out.as_chunks_mut::<GROUP>();
+        match $z {
+            Operand::Many(z) => {
+                let (zs, z_rest) = z.as_chunks::<GROUP>();
+                for (((out, x), y), z) in outs.iter_mut().zip(xs).zip(ys).zip(zs) {
+                    let ($x, $y, $z) = (Group::<$V>::load(x), Group::<$V>::load(y), Group::<$V>::load(z));
+                    $value.store(out);
+                }
+                for (((out, x), y), z) in out_rest.iter_mut().zip(x_rest).zip(y_rest).zip(z_rest) {
+                    let ($x, $y, $z) = ($V::load(x), $V::load(y), $V::load(z));
+                    $value.store(out);
+                }
+            }
+            Operand::One(z) => {
+                let one = $V::load(&z);
+                for ((out, x), y) in outs.iter_mut().zip(xs).zip(ys) {
+                    let ($x, $y, $z) = (Group::<$V>::load(x), Group::<$V>::load(y), Group::<$V>::all(one));
+                    $value.store(out);
+                }
+                for ((out, x), y) in out_rest.iter_mut().zip(x_rest).zip(y_rest) {
+                    let ($x, $y, $z) = ($V::load(x), $V::load(y), one);
+                    $value.store(out);
+                }
+            }
+        }
+    }};
+}
+
+/// The same with each second operation.
+macro_rules! with_outer {
+    ($V:ident, $outer:expr, $out:ident, $x:ident, $y:ident, $z:ident => $inner:expr) => {
+        match $outer {
+            Outer::Add => each_of_three!($V, $out, $x, $y, $z => ($inner + $z)),
+            Outer::Sub => each_of_three!($V, $out, $x, $y, $z => ($inner - $z)),
+            Outer::From => each_of_three!($V, $out, $x, $y, $z => ($z - $inner)),
+            Outer::Mul => each_of_three!($V, $out, $x, $y, $z => ($inner * $z)),
+        }
+    };
+}
+
+/// A function from `libm`, number by number.
+macro_rules! one_by_one {
+    ($out:ident, $x:ident => $value:expr) => {
+        for (out, &$x) in $out.as_flattened_mut().iter_mut().zip($x.as_flattened()) {
+            *out = $value;
+        }
+    };
+}
+
+/// 0 below zero, 1 above, a value at zero; NaN stays.
+#[inline(always)]
+fn step<N: Number>(x: N, at_zero: f64) -> N {
+    let zero = N::splat(0.0);
+    let value = N::select(zero.less(x), N::splat(1.0), N::splat(at_zero));
+    let value = N::select(x.less(zero), zero, value);
+    N::select(x.is_nan(), x, value)
+}
+
+/// `x^n`, by squaring as [`crate::eval::float`] does.
+#[inline(always)]
+fn power<N: Number>(x: N, n: i32) -> N {
+    let mut power = n.unsigned_abs();
+    let (mut base, mut result) = (x, N::splat(1.0));
+    while power > 0 {
+        if power & 1 == 1 {
+            result = result * base;
+        }
+        base = base * base;
+        power >>= 1;
+    }
+    if n < 0 { N::splat(1.0) / result } else { result }
+}
+
+#[inline(always)]
+pub(super) fn unary<V: Vector>(op: Unary, x: &[Lane], out: &mut [Lane]) {
+    match op {
+        Unary::Neg => each!(V, out, x => x.negated()),
+        Unary::Exp => each!(V, out, x => e::exp(x)),
+        Unary::Log => each!(V, out, x => e::log(x)),
+        Unary::Log1p => each!(V, out, x => e::log1p(x)),
+        Unary::Sqrt => each!(V, out, x => x.sqrt()),
+        Unary::Abs => each!(V, out, x => x.abs()),
+        Unary::Sin => one_by_one!(out, x => libm::sin(x)),
+        Unary::Cos => one_by_one!(out, x => libm::cos(x)),
+        Unary::Tanh => each!(V, out, x => e::tanh(x)),
+        Unary::Sigmoid => each!(V, out, x => e::sigmoid(x)),
+        Unary::LogSigmoid => each!(V, out, x => e::log_sigmoid(x)),
+        Unary::Erf => one_by_one!(out, x => libm::erf(x)),
+        Unary::Relu => each!(V, out, x => relu(x)),
+        Unary::Sign => each!(V, out, x => (step(x, 0.5) * Number::splat(2.0) - Number::splat(1.0))),
+        Unary::Step => each!(V, out, x => step(x, 0.0)),
+        Unary::StepRight => each!(V, out, x => step(x, 1.0)),
+        Unary::Pow(Exponent { num: 2, den: 1 }) => each!(V, out, x => (x * x)),
+        Unary::Pow(Exponent { num, den: 1 }) => each!(V, out, x => power(x, num)),
+        Unary::Pow(Exponent { num: 1, den: 2 }) => each!(V, out, x => x.sqrt()),
+        Unary::Pow(Exponent { num, den: 2 }) => each!(V, out, x => power(x.sqrt(), num)),
+        Unary::Pow(Exponent { num, den }) => {
+            let exponent = f64::from(num) / f64::from(den);
+            one_by_one!(out, x => libm::pow(x, exponent));
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn binary<V: Vector>(op: Binary, x: Operand, y: Operand, out: &mut [Lane]) {
+    match op {
+        Binary::Add => each!(V, out, x, y => (x + y)),
+        Binary::Sub => each!(V, out, x, y => (x - y)),
+        Binary::Mul => each!(V, out, x, y => (x * y)),
+        Binary::Div => each!(V, out, x, y => (x / y)),
+        Binary::Max => each!(V, out, x, y => first_if(y.at_most(x), x, y)),
+        Binary::Min => each!(V, out, x, y => first_if(x.at_most(y), x, y)),
+        Binary::LeakyRelu => each!(V, out, x, y => leaky_relu(x, y)),
+        Binary::LeakyStep => each!(V, out, x, y => leaky_step(x, y)),
+    }
+}
+
+/// The first where the mask says so, or where it is NaN.
+#[inline(always)]
+fn first_if<N: Number>(mask: N::Mask, x: N, y: N) -> N {
+    N::select(x.is_nan(), x, N::select(mask, x, y))
+}
+
+#[inline(always)]
+pub(super) fn relu<N: Number>(x: N) -> N {
+    N::select(x.less(N::splat(0.0)), N::splat(0.0), x)
+}
+
+#[inline(always)]
+pub(super) fn leaky_relu<N: Number>(x: N, y: N) -> N {
+    N::select(x.less(N::splat(0.0)), y * x, x)
+}
+
+#[inline(always)]
+fn leaky_step<N: Number>(x: N, y: N) -> N {
+    let value = N::select(N::splat(0.0).at_most(x), N::splat(1.0), y);
+    N::select(x.is_nan(), x, value)
+}
+
+/// Two operations in one pass over the operands `x`, `y`, `z`.
+#[inline(always)]
+pub(super) fn fused<V: Vector>(op: Fused, [x, y]: [&[Lane]; 2], z: Operand, out: &mut [Lane]) {
+    match op.inner {
+        Inner::Add => with_outer!(V, op.outer, out, x, y, z => (x + y)),
+        Inner::Sub => with_outer!(V, op.outer, out, x, y, z => (x - y)),
+        Inner::Mul => with_outer!(V, op.outer, out, x, y, z => (x * y)),
+    }
+}
