@@ -205,6 +205,27 @@ impl Symbolic {
             || self.atom(atom).arguments().iter().any(|form| self.varies(*form))
     }
 
+    /// Whether the atom is an element of a Clarke set at a kink.
+    fn is_step(&self, atom: AtomId) -> bool {
+        matches!(
+            self.atom(atom),
+            Atom::Unary(Unary::Step | Unary::StepRight | Unary::Sign, _)
+                | Atom::Binary(Binary::LeakyStep, ..)
+                | Atom::ArgMax(..)
+        )
+    }
+
+    /// Whether the form is such an atom and nothing else.
+    fn is_one_step(&self, form: FormId) -> bool {
+        let form = self.form(form);
+        match &form.terms[..] {
+            [(monomial, _)] if form.constant.is_zero() => {
+                matches!(self.factors(*monomial)[..], [(atom, 1)] if self.is_step(atom))
+            }
+            _ => false,
+        }
+    }
+
     fn insert(&mut self, constant: RBig, terms: Vec<(MonomialId, RBig)>) -> FormId {
         let numbers = terms.iter().map(|term| &term.1).chain([&constant]);
         let bits = numbers.map(|number| number.numerator().bit_len() + number.denominator().bit_len());

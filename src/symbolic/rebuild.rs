@@ -14,6 +14,8 @@ pub struct Rebuilder<'a> {
     linear_parts: HashMap<Vec<(MonomialId, RBig)>, FormId>,
     atoms: HashMap<AtomId, FormId>,
     signs: HashMap<FormId, bool>,
+    /// which step of the source each step of the target is
+    steps: HashMap<FormId, AtomId>,
     next: Option<u32>,
     selections: u32,
     lost: bool,
@@ -22,6 +24,7 @@ pub struct Rebuilder<'a> {
 impl<'a> Rebuilder<'a> {
     /// Copies what is not told otherwise; every coordinate must be told. Where the argument of a step becomes 0, the element of its
     /// Clarke set becomes a new coordinate between 0 and 1, the first of them numbered `next`; without a number the step stays.
+    /// With a number, a copy in which two steps become one is none: they may take different elements.
     pub fn new(source: &'a Symbolic, next: Option<u32>) -> Self {
         Rebuilder {
             source,
@@ -29,6 +32,7 @@ impl<'a> Rebuilder<'a> {
             linear_parts: HashMap::new(),
             atoms: HashMap::new(),
             signs: HashMap::new(),
+            steps: HashMap::new(),
             next,
             selections: 0,
             lost: false,
@@ -63,13 +67,16 @@ impl<'a> Rebuilder<'a> {
         self.selections
     }
 
-    /// The copy of a form; `None` where it needs a coordinate that nothing replaces.
+    /// The copy of a form; `None` where it needs a coordinate that nothing replaces, or where steps become one.
     pub fn copy(&mut self, target: &mut Symbolic, root: FormId) -> Option<FormId> {
         let known = |form: FormId| self.forms.contains_key(&form);
         for atom in self.source.atoms_behind(root, known) {
             if !self.atoms.contains_key(&atom)
                 && let Some(copy) = self.atom(target, atom)
             {
+                if self.next.is_some() && self.source.is_step(atom) && target.is_one_step(copy) {
+                    self.lost |= *self.steps.entry(copy).or_insert(atom) != atom;
+                }
                 self.atoms.insert(atom, copy);
             }
         }
