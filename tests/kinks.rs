@@ -32,6 +32,7 @@ fn proved(dimension: usize, f: &str, inequality: &str, [lo, hi]: [i64; 2]) -> bo
         tolerance: engine::tolerance(&claim),
         max_boxes: 300,
         starts: 1,
+        device: None,
     };
     let findings = engine::run(&claim, &options, &Silent).unwrap();
     if findings.verdict != Verdict::Proved {
