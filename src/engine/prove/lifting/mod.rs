@@ -43,6 +43,9 @@ const FIRST_LOOK: u64 = 2_000_000;
 const PROGRESS: f64 = 0.7;
 /// What a round costs for each part, split or not, in scalar operations: the exact sum of the floors.
 const ROUND_COST: u64 = 16;
+/// Share of a floor, and most of it, by which the floor lies below the bound.
+const ROOM: f64 = 1e-3;
+const MOST_ROOM: f64 = 1e-12;
 /// Boxes of a part that are split in a round.
 const ROUND: usize = 8;
 /// A proof by lifting.
@@ -253,16 +256,23 @@ fn attempt(claim: &Claim, hull: &[Interval], mut plan: Lifting, max_boxes: u64) 
                 > 0;
         if !refined {
             let depth = searches.iter().map(|search| search.depth).max().unwrap_or(0);
+            let room = 0.5 * (lower - floor) / searches.len() as f64;
+            let lowered = |search: &Search| search.floor(room);
+            let room = match suffices(&cut.constant, searches.iter().map(lowered), &tolerance) {
+                true => room,
+                false => 0.0,
+            };
             let proof = (done && boxes <= max_boxes)
-                .then(|| proof(plan, searches))
+                .then(|| proof(plan, searches, room))
                 .flatten();
             return Some(Attempt { proof, boxes, depth });
         }
     }
 }
 
-fn proof(plan: Lifting, searches: Vec<Search>) -> Option<Lifting> {
-    let parts: Vec<PartProof> = searches.into_iter().map(Search::proof).collect::<Option<_>>()?;
+fn proof(plan: Lifting, searches: Vec<Search>, room: f64) -> Option<Lifting> {
+    let parts = searches.into_iter().map(|search| search.proof(room));
+    let parts: Vec<PartProof> = parts.collect::<Option<_>>()?;
     let length: usize = parts.iter().flat_map(|part| &part.trees).map(String::len).sum();
     (length <= MAX_TEXT).then_some(Lifting { parts, ..plan })
 }
@@ -449,8 +459,16 @@ impl Search {
         });
     }
 
-    fn proof(mut self) -> Option<PartProof> {
-        let floor = self.lower();
+    /// What the part is said to be at least: its lower bound, less a little of the room that the claim leaves. The
+    /// points of tangency that a replay finds differ in their last digits, and so do bounds that are almost 0.
+    fn floor(&self, room: f64) -> f64 {
+        let lower = self.lower();
+        let less = room.min(MOST_ROOM).min(ROOM * lower.abs());
+        if less > 0.0 { lower - less } else { lower }
+    }
+
+    fn proof(mut self, room: f64) -> Option<PartProof> {
+        let floor = self.floor(room);
         for waiting in self.waiting.drain() {
             self.pieces[waiting.piece].tree.settle(waiting.node, waiting.rule);
         }
