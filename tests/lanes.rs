@@ -245,7 +245,8 @@ fn elementary_functions_contain_the_checker() {
 #[test]
 fn elementary_errors_stay_below_half_the_widening() {
     use proxycert::eval::bulk::elementary as e;
-    let functions: [(Unary, fn(f64) -> f64, (f64, f64), f64); 6] = [
+    type Row = (Unary, fn(f64) -> f64, (f64, f64), f64);
+    let functions: [Row; 6] = [
         (Unary::Exp, e::exp, (-700.0, 700.0), 3.0),
         (Unary::Log, e::log, (1e-140, 1e140), 3.0),
         (Unary::Log1p, e::log1p, (-0.999_999, 1e140), 3.0),

@@ -56,12 +56,15 @@ impl<A: Arithmetic + Clone> Stages<A> for Separate<A> {
 
     fn run(&mut self, stage: usize, entries: &[A::Value]) -> Flags {
         let mut rest = entries;
-        let mut sides: SmallVec<[(Input, &[A::Value]); 2]> = SmallVec::new();
-        for &(input, length) in &self.inputs {
-            let (own, others) = rest.split_at(length);
-            sides.push((input, own));
-            rest = others;
-        }
+        let sides: SmallVec<[_; 2]> = self
+            .inputs
+            .iter()
+            .map(|&(input, length)| {
+                let (own, others) = rest.split_at(length);
+                rest = others;
+                (input, own)
+            })
+            .collect();
         self.evaluators[stage].run(&sides)
     }
 

@@ -45,6 +45,9 @@ const FIRST_LOOK: u64 = 2_000_000;
 const PROGRESS: f64 = 0.7;
 /// What a round costs for each part, split or not, in scalar operations: the exact sum of the floors.
 const ROUND_COST: u64 = 16;
+/// Share of a floor, and most of it, by which the floor lies below the bound.
+const ROOM: f64 = 1e-3;
+const MOST_ROOM: f64 = 1e-12;
 /// Boxes of a part that are split in a round.
 const ROUND: usize = 8;
 /// A proof by lifting.
@@ -309,22 +312,23 @@ fn attempt(
                 > 0;
         if !refined {
             let depth = searches.iter().map(|search| search.depth).max().unwrap_or(0);
-            let spare = 0.5 * (lower - floor);
+            let room = 0.5 * (lower - floor) / searches.len() as f64;
+            let lowered = |search: &Search| search.floor(room, plan.joined);
+            let room = match suffices(&cut.constant, searches.iter().map(lowered), &tolerance) {
+                true => room,
+                false => 0.0,
+            };
             let proof = (done && boxes <= max_boxes)
-                .then(|| proof(plan, searches, spare))
+                .then(|| proof(plan, searches, room))
                 .flatten();
             return Some(Attempt { proof, boxes, depth });
         }
     }
 }
 
-fn proof(plan: Lifting, searches: Vec<Search>, spare: f64) -> Option<Lifting> {
-    let mut parts: Vec<PartProof> = searches.into_iter().map(Search::proof).collect::<Option<_>>()?;
-    // a convex piece is often settled by one tangent, which touches elsewhere in another arithmetic: half of what is
-    // left over pays for that
-    if let ([only], true) = (&mut parts[..], plan.joined) {
-        only.floor -= spare.max(0.0);
-    }
+fn proof(plan: Lifting, searches: Vec<Search>, room: f64) -> Option<Lifting> {
+    let parts = searches.into_iter().map(|search| search.proof(room, plan.joined));
+    let parts: Vec<PartProof> = parts.collect::<Option<_>>()?;
     let length: usize = parts.iter().flat_map(|part| &part.trees).map(String::len).sum();
     (length <= MAX_TEXT).then_some(Lifting { parts, ..plan })
 }
@@ -511,8 +515,20 @@ impl Search {
         });
     }
 
-    fn proof(mut self) -> Option<PartProof> {
-        let floor = self.lower();
+    /// What the part is said to be at least: its lower bound, less a little of the room that the claim leaves. The
+    /// points of tangency that a replay finds differ in their last digits, and so do bounds that are almost 0. Where the
+    /// slack is `joined` to this one part, the bound may be 0 for all that is left over, and all of the room is taken.
+    fn floor(&self, room: f64, joined: bool) -> f64 {
+        let lower = self.lower();
+        let less = match joined {
+            true => room,
+            false => room.min(MOST_ROOM).min(ROOM * lower.abs()),
+        };
+        if less > 0.0 { lower - less } else { lower }
+    }
+
+    fn proof(mut self, room: f64, joined: bool) -> Option<PartProof> {
+        let floor = self.floor(room, joined);
         for waiting in self.waiting.drain() {
             self.pieces[waiting.piece].tree.settle(waiting.node, waiting.rule);
         }
