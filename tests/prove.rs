@@ -9,8 +9,11 @@ use proxycert::certificate::replay::{replay, replay_tree};
 use proxycert::certificate::verify::verify;
 use proxycert::claim::Claim;
 use proxycert::engine::points::Points;
+use proxycert::engine::prove::bound::{Bounder, Outcome};
+use proxycert::engine::prove::tree::{Rule, optimal_center};
 use proxycert::engine::prove::{Proof, prove};
 use proxycert::engine::{self, Options, Silent, Verdict};
+use proxycert::eval::interval::Interval;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -51,6 +54,33 @@ fn attempt(claim: &Claim, max_boxes: u64) -> Proof {
 
 fn proved(dimension: usize, inequality: &str, region: &str) -> bool {
     attempt(&load(dimension, inequality, region, "0").1, 20_000).complete()
+}
+
+/// `(x + 10)(x - 10)/2 + 50 = x^2/2` on `[-1, 3]`: the slopes are enclosed by `[-1, 3]`. Around the middle 1 the mean value form
+/// gives `1/2 - 3*2`, around the best center 0 it gives `0 - 3*1`; the enclosure itself `13*(-11)/2 + 50`. With seven such terms
+/// the bounds are -38.5, -21 and less.
+#[test]
+fn the_best_center_does_where_the_middle_does_not() {
+    let region = r#"{"w": {"box": [-1, 3]}}"#;
+    let claim = |constant: u32| {
+        let inequality = format!("sum((x + 10)*(x - 10)/2 + 50) + {constant} >= 0");
+        load(7, &inequality, region, "0").1
+    };
+    let box_of_seven = [Interval::new(-1.0, 3.0); 7];
+    for (constant, settled) in [(20, false), (22, true), (38, true), (39, false)] {
+        let claim = claim(constant);
+        let outcome = Bounder::new(&claim, 0.0).examine(&box_of_seven, 0, false);
+        let by_center = matches!(outcome, Outcome::Settled(Rule::OptimalCenter));
+        assert_eq!(by_center, settled, "{constant}: {outcome:?}");
+        assert_eq!(replay_tree(&claim, "o").is_ok(), constant >= 22, "{constant}");
+        assert_eq!(replay_tree(&claim, "m").is_ok(), constant >= 39, "{constant}");
+    }
+    assert_eq!(optimal_center([-1.0, 3.0], (-1.0, 3.0)), 0.0);
+    assert_eq!(optimal_center([-1.0, 3.0], (0.0, 3.0)), -1.0);
+    assert_eq!(optimal_center([-1.0, 3.0], (-2.0, -1.0)), 3.0);
+    for least in [f64::NEG_INFINITY, f64::NAN] {
+        assert_eq!(optimal_center([-1.0, 3.0], (least, f64::INFINITY)), 1.0);
+    }
 }
 
 const BOX: &str = r#"{"w": {"box": [-1, 2]}}"#;
@@ -126,7 +156,7 @@ fn jumps_and_gaps_are_never_overlooked() {
         let claim = Claim::new(&case).unwrap_or_else(|e| panic!("{}", e.render(false)));
         assert!(!attempt(&claim, 5_000).complete(), "{inequality}");
         // no letter makes the whole region, or each half, pass
-        for letter in ["n", "m", "t", "u", "d"] {
+        for letter in ["n", "m", "t", "u", "o", "d"] {
             for tree in [letter.to_owned(), format!("0/{letter}{letter}")] {
                 assert!(replay_tree(&claim, &tree).is_err(), "{inequality} {tree}");
             }

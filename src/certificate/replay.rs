@@ -15,7 +15,7 @@ use crate::engine::prove::bound::taylor;
 use crate::engine::prove::convexity::hessian::Hessian;
 use crate::engine::prove::convexity::{self, CONVEXITY, GAP, HESSIAN, Question, gap, ridge};
 use crate::engine::prove::smooth::Smooth;
-use crate::engine::prove::tree::{MAX_TEXT, PARTS, Rule, Split, boxes as boxes_of};
+use crate::engine::prove::tree::{MAX_TEXT, PARTS, Rule, Split, boxes as boxes_of, optimal_center};
 use crate::engine::prove::{self, Proof, RULE, allowed_boxes};
 use crate::eval::checker::{CheckerArithmetic, Enclosure};
 use crate::eval::interval::Interval;
@@ -355,12 +355,20 @@ impl SlackJudge {
         ranges.iter().zip(slopes).map(fixed).collect()
     }
 
-    fn mean_value(&mut self, ranges: &[[f64; 2]], cell: &[Enclosure], slopes: &[Enclosure]) -> bool {
-        // any number of the range will do; this is the one that the prover takes
-        let center: Vec<f64> = ranges
-            .iter()
-            .map(|&[lo, hi]| (0.5 * lo + 0.5 * hi).clamp(lo, hi))
-            .collect();
+    /// Around the middle or, where `optimal`, around the point that makes the most of the slopes. Any point of the box will
+    /// do; these are, about, the ones that the prover takes.
+    fn mean_value(
+        &mut self,
+        ranges: &[[f64; 2]],
+        cell: &[Enclosure],
+        slopes: &[Enclosure],
+        optimal: bool,
+    ) -> bool {
+        let center = |(&[lo, hi], slope): (&[f64; 2], &Enclosure)| match optimal {
+            true => optimal_center([lo, hi], self.arithmetic.ends(slope)),
+            false => (0.5 * lo + 0.5 * hi).clamp(lo, hi),
+        };
+        let center: Vec<f64> = ranges.iter().zip(slopes).map(center).collect();
         let center: Vec<Enclosure> = center.into_iter().map(|x| self.arithmetic.float(x)).collect();
         let central = self.slack.over(&sides(&self.inputs, &center, self.dimension));
         let mut sum = central.slack;
@@ -405,8 +413,8 @@ impl Judge for SlackJudge {
             return false;
         };
         match letter {
-            'm' => self.mean_value(ranges, &cell, &slopes),
-            't' | 'u' => {
+            'm' => self.mean_value(ranges, &cell, &slopes, false),
+            't' | 'u' | 'o' => {
                 let face = self.face(ranges, &slopes);
                 let cell: Vec<Enclosure> = face
                     .iter()
@@ -417,7 +425,7 @@ impl Judge for SlackJudge {
                     return natural.flags.defined && natural.slack.at_least(&self.floor);
                 }
                 match self.slopes(&cell) {
-                    Some(slopes) => self.mean_value(&face, &cell, &slopes),
+                    Some(slopes) => self.mean_value(&face, &cell, &slopes, letter == 'o'),
                     None => false,
                 }
             }

@@ -149,6 +149,7 @@ pub fn meaning(rule: Rule) -> &'static str {
         Rule::MeanValue => "mean value form around the middle",
         Rule::Face => "the slack is monotone: evaluated where it is smallest",
         Rule::FaceMeanValue => "monotone, and mean value form there",
+        Rule::OptimalCenter => "the same around the best point",
         Rule::SecondOrder => "Taylor's formula of second order",
         Rule::Vanishing => "Taylor's formula around a zero of a difference",
         Rule::VanishingSecondOrder => "the same, its derivative bounded by Taylor's formula of second order",

@@ -3,7 +3,7 @@
 
 use super::lifting::pieces::{Piece, Ranges};
 use super::smooth::Smooth;
-use super::tree::{PARTS, Rule, Split};
+use super::tree::{PARTS, Rule, Split, optimal_center};
 use crate::claim::Claim;
 use crate::claim::region::Set;
 use crate::engine::enclose::Slack;
@@ -157,18 +157,8 @@ impl Bounder {
                     }
                     lowest = lowest.max(bound);
                 }
-                if let Some(face) = face(&slopes, ranges) {
-                    let (on_face, _) = self.slack_over(&face);
-                    if on_face.lo >= self.floor {
-                        return Outcome::Settled(Rule::Face);
-                    }
-                    let (face_slopes, defined) = self.slopes_over(&face);
-                    let center = middle(&face);
-                    let (central, _) = self.slack_over(&center);
-                    let bound = mean_value(central, &face_slopes, &face, &center).lo;
-                    if defined && bound >= self.floor {
-                        return Outcome::Settled(Rule::FaceMeanValue);
-                    }
+                if let Some(rule) = self.on_face(ranges, &slopes) {
+                    return Outcome::Settled(rule);
                 }
             }
         }
@@ -185,6 +175,45 @@ impl Bounder {
             trimmed: trimmed.is_some(),
             split: trimmed.or_else(|| split(ranges, &slopes, depth)),
         })
+    }
+
+    /// The rule for the face on which monotone coordinates are at their bound, or without such for the box itself, that settles
+    /// a box with these slopes.
+    fn on_face(&mut self, ranges: &[Interval], slopes: &[Interval]) -> Option<Rule> {
+        let (face, slopes) = match face(slopes, ranges) {
+            None => (ranges.to_vec(), slopes.to_vec()),
+            Some(face) => {
+                let (natural, _) = self.slack_over(&face);
+                if natural.lo >= self.floor {
+                    return Some(Rule::Face);
+                }
+                let (slopes, defined) = self.slopes_over(&face);
+                if !defined {
+                    return None;
+                }
+                if self.mean_value(&face, &slopes, &middle(&face)) {
+                    return Some(Rule::FaceMeanValue);
+                }
+                (face, slopes)
+            }
+        };
+        // Taylor's formula does better where there are few coordinates
+        if self.smooth.is_some() {
+            return None;
+        }
+        let pairs = face.iter().zip(&slopes);
+        let center: Vec<Interval> = pairs
+            .map(|(range, slope)| optimal_center([range.lo, range.hi], (slope.lo, slope.hi)))
+            .map(Interval::point)
+            .collect();
+        self.mean_value(&face, &slopes, &center)
+            .then_some(Rule::OptimalCenter)
+    }
+
+    /// Whether the mean value form around a point of the box settles it.
+    fn mean_value(&mut self, ranges: &[Interval], slopes: &[Interval], center: &[Interval]) -> bool {
+        let (central, flags) = self.slack_over(center);
+        flags.defined && mean_value(central, slopes, ranges, center).lo >= self.floor
     }
 
     /// A split that parts the box from a slab without a point of the region that violates the claim, as the

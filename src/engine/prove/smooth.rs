@@ -230,7 +230,7 @@ impl<A: RigorousArithmetic + Clone, S: Stages<A>> Smooth<A, S> {
         let cell = self.cell(ranges);
         let (natural, flags) = self.value_over(&cell);
         match rule {
-            Rule::Discard | Rule::Hessian | Rule::Ridges => None,
+            Rule::Discard | Rule::Hessian | Rule::Ridges | Rule::OptimalCenter => None,
             // an enclosure of the values where the function is defined
             Rule::Natural => Some(self.arithmetic.ends(&natural).0),
             Rule::Vanishing | Rule::VanishingSecondOrder => self.vanishing(rule, ranges),
@@ -256,6 +256,7 @@ impl<A: RigorousArithmetic + Clone, S: Stages<A>> Smooth<A, S> {
             Rule::Discard
             | Rule::Hessian
             | Rule::Ridges
+            | Rule::OptimalCenter
             | Rule::Natural
             | Rule::Vanishing
             | Rule::VanishingSecondOrder => None,

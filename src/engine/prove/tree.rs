@@ -22,6 +22,8 @@ pub enum Rule {
     Face,
     /// mean value form on that face
     FaceMeanValue,
+    /// the same around the [`optimal_center`] of the face
+    OptimalCenter,
     /// Taylor's formula of second order around the middle of the box; for parts of a lifted claim
     SecondOrder,
     /// Taylor's formula around the zero of one variable, where the function and its first derivatives in
@@ -45,6 +47,7 @@ impl Rule {
             Rule::MeanValue => 'm',
             Rule::Face => 't',
             Rule::FaceMeanValue => 'u',
+            Rule::OptimalCenter => 'o',
             Rule::SecondOrder => 's',
             Rule::Vanishing => 'z',
             Rule::VanishingSecondOrder => 'y',
@@ -56,12 +59,13 @@ impl Rule {
 
 impl Rule {
     /// Every rule.
-    pub const ALL: [Rule; 10] = [
+    pub const ALL: [Rule; 11] = [
         Rule::Discard,
         Rule::Natural,
         Rule::MeanValue,
         Rule::Face,
         Rule::FaceMeanValue,
+        Rule::OptimalCenter,
         Rule::SecondOrder,
         Rule::Vanishing,
         Rule::VanishingSecondOrder,
@@ -80,6 +84,23 @@ impl Rule {
 pub fn middle(lo: f64, hi: f64) -> Option<f64> {
     let middle = 0.5 * lo + 0.5 * hi;
     (lo < middle && middle < hi).then_some(middle)
+}
+
+/// The number `c` of a range around which the mean value form of a function with slopes from `least` to `most` has the largest
+/// lower bound, as far as the slopes tell (Baumann 1988, "Optimal centered forms"): where what may be lost on both sides is
+/// the same, `most (lo - c) = least (hi - c)`. An end where the slopes have one sign; the middle where they are not finite.
+pub fn optimal_center([lo, hi]: [f64; 2], (least, most): (f64, f64)) -> f64 {
+    let share = most / (most - least);
+    let center = if least >= 0.0 {
+        lo
+    } else if most <= 0.0 {
+        hi
+    } else if share.is_finite() {
+        share * lo + (1.0 - share) * hi
+    } else {
+        0.5 * lo + 0.5 * hi
+    };
+    center.clamp(lo, hi)
 }
 
 /// Parts of a range that splits are counted in.
