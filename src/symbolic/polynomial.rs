@@ -1,5 +1,6 @@
 //! Polynomials with exact coefficients, multiplied out: two are equal exactly if their terms are.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use dashu_ratio::RBig;
@@ -98,10 +99,11 @@ impl Polynomial {
         for (powers, coefficient) in &self.terms {
             let mut product = Polynomial::constant(coefficient.clone());
             for &(number, exponent) in powers {
-                if !known.contains_key(&(number, exponent)) {
-                    known.insert((number, exponent), by(number)?.power(exponent)?);
-                }
-                product = product.times(&known[&(number, exponent)])?;
+                let factor = match known.entry((number, exponent)) {
+                    Entry::Occupied(found) => found.into_mut(),
+                    Entry::Vacant(place) => place.insert(by(number)?.power(exponent)?),
+                };
+                product = product.times(factor)?;
             }
             sum.add(&RBig::ONE, &product);
         }

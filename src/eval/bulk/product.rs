@@ -170,6 +170,10 @@ unsafe fn column_of_tiles<
 }
 
 /// A tile of the result: each entry is the sum over `inner`, in order.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "a row and a column index three arrays, of which one is behind a pointer"
+)]
 #[inline(always)]
 unsafe fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry, F: Function>(
     a: *const A,
