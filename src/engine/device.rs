@@ -125,8 +125,7 @@ fn drawn(points: &Points, draw: Draw, numbers: Range<u64>) -> Result<Drawn, Fail
             || points.clone(),
             |points, numbers| {
                 let mut drawn = Drawn::default();
-                for number in numbers {
-                    let (point, draws) = points.draw(draw, number);
+                for (point, draws) in points.draws(draw, numbers) {
                     let Point { w, v } = point.ok_or(Failure::Hopeless)?;
                     drawn.extend(&Drawn { w, v, draws });
                 }

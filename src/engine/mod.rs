@@ -5,6 +5,7 @@ pub mod constants;
 pub mod cross_check;
 pub mod device;
 pub mod enclose;
+mod kinks;
 pub mod points;
 pub mod population;
 pub mod prove;

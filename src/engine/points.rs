@@ -3,8 +3,11 @@
 //! Point number `i` of a kind is drawn from its own ChaCha8 stream, so that it does not depend on
 //! threads or on how many points are drawn.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
+use super::kinks::{self, SEGMENTS};
 use super::stream::{BlockStream, Part, Stream};
 use crate::claim::Claim;
 use crate::claim::region::SetBounds;
@@ -12,11 +15,7 @@ use crate::eval::bulk::level::Level;
 use crate::eval::bulk::{Bulk, Lane};
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::Evaluator;
-use crate::graph::op::{Binary, Input, Op, Unary};
-use crate::graph::{Graph, NodeId};
-
-/// How narrowly a kink is bracketed, as a share of the segment between two points.
-const CROSSING: f64 = 1e-14;
+use crate::graph::op::Input;
 
 /// Draws before a point of the region is given up.
 pub const MAX_DRAWS: u64 = 10_000;
@@ -196,7 +195,7 @@ impl Points {
             .into_iter()
             .filter_map(|(input, set)| SetBounds::new(&claim.graph, set).map(|bounds| (input, bounds)))
             .collect();
-        let kinks = kink_arguments(&claim.graph, claim.slack);
+        let kinks = kinks::arguments(&claim.graph, claim.slack);
         Points {
             twin_sides: free.len() == 2,
             free,
@@ -237,17 +236,33 @@ impl Points {
     /// Point `index` of a kind, and how many draws it took; `None` where none of [`MAX_DRAWS`] draws
     /// met the constraints.
     pub fn draw(&mut self, draw: Draw, index: u64) -> (Option<Point>, u64) {
-        let mut stream = Stream::new(self.seed, draw.stream(), index);
+        let mut drawn = self.draws(draw, index..index + 1);
+        drawn.pop().unwrap_or((None, 0))
+    }
+
+    /// The points with these numbers, as [`Points::draw`] gives them one by one.
+    pub fn draws(&mut self, draw: Draw, numbers: Range<u64>) -> Vec<(Option<Point>, u64)> {
+        let mut found: Vec<(Option<Point>, u64)> = numbers.clone().map(|_| (None, MAX_DRAWS)).collect();
+        let mut open: Vec<(usize, Stream)> = numbers
+            .map(|index| Stream::new(self.seed, draw.stream(), index))
+            .enumerate()
+            .collect();
         for attempt in 1..=MAX_DRAWS {
-            let point = self.once(draw, &mut stream);
-            if self.satisfies(&point) {
-                return (Some(point), attempt);
+            let points = self.once(draw, &mut open);
+            let mut met = Vec::new();
+            for ((place, _), point) in open.iter().zip(points) {
+                met.push(self.satisfies(&point));
+                if met.last() == Some(&true) {
+                    found[*place] = (Some(point), attempt);
+                }
             }
-            if self.free.is_empty() {
+            let mut met = met.into_iter();
+            open.retain(|_| met.next() == Some(false));
+            if open.is_empty() || self.free.is_empty() {
                 break;
             }
         }
-        (None, MAX_DRAWS)
+        found
     }
 
     /// The uniform draws in blocks of points, where each takes one attempt and is uniform in a box.
@@ -272,10 +287,21 @@ impl Points {
         })
     }
 
-    fn once(&mut self, draw: Draw, stream: &mut Stream) -> Point {
+    /// One attempt at a point from each of the streams.
+    fn once(&mut self, draw: Draw, streams: &mut [(usize, Stream)]) -> Vec<Point> {
+        if draw == Draw::NearKink {
+            return self.near_kinks(streams);
+        }
+        (streams.iter_mut())
+            .map(|(_, stream)| self.anywhere(draw, stream))
+            .collect()
+    }
+
+    /// A point of a kind that needs no evaluation; a uniform one of [`Draw::NearKink`].
+    fn anywhere(&self, draw: Draw, stream: &mut Stream) -> Point {
         let mut point = Point::default();
         match draw {
-            Draw::Uniform => {
+            Draw::Uniform | Draw::NearKink => {
                 for (input, set) in &self.free {
                     *point.side_mut(*input) = stream.in_set(set);
                 }
@@ -298,82 +324,32 @@ impl Points {
                     .collect();
                 second.project(&mut point.v);
             }
-            Draw::NearKink => {
-                let (from, to) = (self.once(Draw::Uniform, stream), self.once(Draw::Uniform, stream));
-                return self.kink_between(from, to, stream);
-            }
         }
         point
     }
 
-    /// A point of the segment where an argument of a piecewise function changes sign; the first point
-    /// where none does. The crossing is bracketed by points around a linear guess, and by the middle.
-    fn kink_between(&mut self, from: Point, to: Point, stream: &mut Stream) -> Point {
-        let at = |share: f64| {
-            let mix = |a: &[f64], b: &[f64]| -> Vec<f64> {
-                a.iter().zip(b).map(|(a, b)| a + share * (b - a)).collect()
-            };
-            Point {
-                w: mix(&from.w, &to.w),
-                v: mix(&from.v, &to.v),
-            }
-        };
-        let Some(kinks) = &mut self.kinks else {
-            return from;
-        };
-        // the points side by side
-        let evaluate = |kinks: &mut Bulk, points: &[Point]| {
-            kinks.block(|[w, v]| {
-                for (lane, point) in points.iter().enumerate() {
-                    let coordinates = w.iter_mut().zip(&point.w).chain(v.iter_mut().zip(&point.v));
-                    for (entry, x) in coordinates {
-                        entry[lane] = *x;
-                    }
+    /// For each stream a point of a segment where an argument of a piecewise function changes sign; its first end
+    /// where none does.
+    fn near_kinks(&mut self, streams: &mut [(usize, Stream)]) -> Vec<Point> {
+        let mut found = Vec::with_capacity(streams.len());
+        for streams in streams.chunks_mut(SEGMENTS) {
+            let segments: Vec<[Point; 2]> = (streams.iter_mut())
+                .map(|(_, stream)| {
+                    let from = self.anywhere(Draw::NearKink, stream);
+                    [from, self.anywhere(Draw::NearKink, stream)]
+                })
+                .collect();
+            match &mut self.kinks {
+                Some(kinks) => {
+                    let streams = streams.iter_mut().map(|(_, stream)| stream);
+                    let shares = kinks::crossings(kinks, &segments, streams);
+                    let points = segments.iter().zip(shares);
+                    found.extend(points.map(|(segment, share)| kinks::at(segment, share)));
                 }
-            });
-        };
-        evaluate(kinks, &[from.clone(), to.clone()]);
-        // where the values change sign: number of the array, place in it, and the values
-        let mut crossing: Vec<(usize, usize, f64, f64)> = Vec::new();
-        for (number, size) in kinks.sizes().enumerate() {
-            for place in 0..size {
-                let [start, end, ..] = kinks.root(number, place, 0);
-                if start * end < 0.0 {
-                    crossing.push((number, place, start, end));
-                }
+                None => found.extend(segments.into_iter().map(|[from, _]| from)),
             }
         }
-        if crossing.is_empty() {
-            return from;
-        }
-        let (number, place, start, end) = crossing[stream.below(crossing.len())];
-        let (mut low, mut high) = ((0.0, start), (1.0, end));
-        for _ in 0..60 {
-            if high.0 - low.0 <= CROSSING {
-                break;
-            }
-            let guess = low.0 + (high.0 - low.0) * (low.1 / (low.1 - high.1));
-            let mut shares = vec![f64::midpoint(low.0, high.0), guess];
-            for reach in [CROSSING / 4.0, 1e-9, 1e-4] {
-                shares.extend([guess - reach, guess + reach]);
-            }
-            shares.retain(|share| *share > low.0 && *share < high.0);
-            shares.sort_by(f64::total_cmp);
-            let tried: Vec<Point> = shares.iter().map(|share| at(*share)).collect();
-            evaluate(kinks, &tried);
-            for (share, value) in shares.into_iter().zip(kinks.root(number, place, 0)) {
-                if value == 0.0 {
-                    return at(share);
-                }
-                if value * low.1 > 0.0 {
-                    low = (share, value);
-                } else {
-                    high = (share, value);
-                    break;
-                }
-            }
-        }
-        at(if stream.below(2) == 0 { low.0 } else { high.0 })
+        found
     }
 
     /// A random unit vector over all free coordinates, for the derivative-free moves of the search.
@@ -395,26 +371,4 @@ impl Points {
         }
         point
     }
-}
-
-/// The arguments of the piecewise functions below a node that depend on the inputs.
-fn kink_arguments(graph: &Graph, root: NodeId) -> Vec<NodeId> {
-    let needed = graph.reachable(&[root]);
-    let mut found: Vec<NodeId> = graph
-        .ids()
-        .take(needed.len())
-        .filter(|id| needed[id.index()])
-        .filter(|id| match graph.node(*id).op {
-            Op::Unary(Unary::Relu | Unary::Abs | Unary::Step | Unary::StepRight | Unary::Sign)
-            | Op::Binary(Binary::LeakyRelu | Binary::LeakyStep) => true,
-            Op::Unary(_) | Op::Binary(_) | Op::Input(_) | Op::Constant(_) | Op::Pi | Op::MatMul => false,
-            Op::Reduce(..) | Op::Along(..) | Op::Reshape | Op::Broadcast | Op::Permute(_) => false,
-            Op::Slice { .. } | Op::Unslice { .. } | Op::Concat(_) => false,
-        })
-        .map(|id| graph.node(id).args[0])
-        .filter(|id| graph.is_variable(*id))
-        .collect();
-    found.sort();
-    found.dedup();
-    found
 }

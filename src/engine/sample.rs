@@ -414,8 +414,7 @@ fn one_by_one(
 ) -> Result<u64, Failure> {
     let (mut w, mut v, mut draws) = (Vec::new(), Vec::new(), 0);
     let count = (numbers.end - numbers.start) as usize;
-    for index in numbers {
-        let (point, tried) = points.draw(draw, index);
+    for (point, tried) in points.draws(draw, numbers) {
         draws += tried;
         let point = point.ok_or(Failure::Hopeless)?;
         w.extend_from_slice(&point.w);

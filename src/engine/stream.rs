@@ -157,14 +157,11 @@ fn spread<V: Vector>(
         let numbers = part.start.max(from)..(part.start + part.ranges.len()).min(from + NUMBERS);
         for number in numbers {
             let word = 2 * (number - from);
-            let (below, above) = (&words[word][half * LANES..], &words[word + 1][half * LANES..]);
-            let mut share: Lane = [0.0; LANES];
-            for (share, (below, above)) in share.iter_mut().zip(below.iter().zip(above)) {
-                let bits = u64::from(*below) | u64::from(*above) << 32;
-                *share = (bits >> 11) as f64 / (1u64 << 53) as f64;
-            }
+            let below = &words[word].as_chunks().0[half];
+            let above = &words[word + 1].as_chunks().0[half];
+            let share = V::shares(below, above);
             let [low, high] = part.ranges[number - part.start];
-            let value = V::splat(low) + V::splat(high - low) * V::load(&share);
+            let value = V::splat(low) + V::splat(high - low) * share;
             // where the width overflows too
             let value = V::select(V::splat(low).at_most(value), value, V::splat(low));
             value
@@ -178,38 +175,40 @@ fn spread<V: Vector>(
 /// second.
 #[inline(always)]
 fn sixteen<W: Words>(key: &[u32; 8], counters: [u64; 2], indices: [u64; 2]) -> [Word; WORDS] {
-    let mut streams = [0; WIDTH];
-    for (lane, stream) in streams.iter_mut().enumerate() {
-        *stream = indices[lane / LANES].wrapping_add((lane % LANES) as u64);
-    }
-    let counters: [u64; WIDTH] = std::array::from_fn(|lane| counters[lane / LANES]);
     // "expand 32-byte k"
     let fixed = [0x6170_7865, 0x3320_646e, 0x7962_2d32, 0x6b20_6574];
-    let start: [Word; WORDS] = std::array::from_fn(|word| match word {
-        0..4 => [fixed[word]; WIDTH],
-        4..12 => [key[word - 4]; WIDTH],
-        12 => counters.map(|counter| counter as u32),
-        13 => counters.map(|counter| (counter >> 32) as u32),
-        14 => streams.map(|stream| stream as u32),
-        _ => streams.map(|stream| (stream >> 32) as u32),
-    });
-    let mut x = [W::load(&start[0]); WORDS];
-    for (x, start) in x.iter_mut().zip(&start) {
-        *x = W::load(start);
+    let mut places = [[0; WIDTH]; 4];
+    for lane in 0..WIDTH {
+        let counter = counters[lane / LANES];
+        let stream = indices[lane / LANES].wrapping_add((lane % LANES) as u64);
+        places[0][lane] = counter as u32;
+        places[1][lane] = (counter >> 32) as u32;
+        places[2][lane] = stream as u32;
+        places[3][lane] = (stream >> 32) as u32;
     }
-    for _ in 0..4 {
-        quarter_round::<W, 0, 4, 8, 12>(&mut x);
-        quarter_round::<W, 1, 5, 9, 13>(&mut x);
-        quarter_round::<W, 2, 6, 10, 14>(&mut x);
-        quarter_round::<W, 3, 7, 11, 15>(&mut x);
-        quarter_round::<W, 0, 5, 10, 15>(&mut x);
-        quarter_round::<W, 1, 6, 11, 12>(&mut x);
-        quarter_round::<W, 2, 7, 8, 13>(&mut x);
-        quarter_round::<W, 3, 4, 9, 14>(&mut x);
-    }
-    let mut words = start;
-    for (x, words) in x.into_iter().zip(&mut words) {
-        *words = x.add(W::load(words)).store();
+    let mut words = [[0; WIDTH]; WORDS];
+    for lane in (0..WIDTH).step_by(W::COUNT) {
+        let mut start = [W::splat(fixed[0]); WORDS];
+        for word in 0..4 {
+            start[word] = W::splat(fixed[word]);
+            start[4 + word] = W::splat(key[word]);
+            start[8 + word] = W::splat(key[4 + word]);
+            start[12 + word] = W::load(&places[word][lane..]);
+        }
+        let mut x = start;
+        for _ in 0..4 {
+            quarter_round::<W, 0, 4, 8, 12>(&mut x);
+            quarter_round::<W, 1, 5, 9, 13>(&mut x);
+            quarter_round::<W, 2, 6, 10, 14>(&mut x);
+            quarter_round::<W, 3, 7, 11, 15>(&mut x);
+            quarter_round::<W, 0, 5, 10, 15>(&mut x);
+            quarter_round::<W, 1, 6, 11, 12>(&mut x);
+            quarter_round::<W, 2, 7, 8, 13>(&mut x);
+            quarter_round::<W, 3, 4, 9, 14>(&mut x);
+        }
+        for word in 0..WORDS {
+            x[word].add(start[word]).store(&mut words[word][lane..]);
+        }
     }
     words
 }

@@ -2,7 +2,7 @@
 
 use super::buffer::Lane;
 use super::elementary as e;
-use super::number::{GROUP, Group, Number};
+use super::number::{Number, Vectors};
 use super::plan::{Fused, Inner, Outer};
 use super::vector::Vector;
 use crate::graph::op::{Binary, Exponent, Unary};
@@ -25,103 +25,63 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// A loop over the entries of an operand or two, in groups and then one by one.
+/// A loop over the entries of the result, in groups and then one by one. Each operand is a name and how to load it:
+/// from the entries that follow, or one vector for all.
 macro_rules! each {
-    ($V:ident, $out:ident, $x:ident => $value:expr) => {{
-        let ((groups, rest), (outs, out_rest)) = ($x.as_chunks::<GROUP>(), $out.as_chunks_mut::<GROUP>());
-        for (out, x) in outs.iter_mut().zip(groups) {
-            let $x = Group::<$V>::load(x);
-            $value.store(out);
+    (@load $Of:ty, many $x:ident, $from:ident) => { <$Of>::load(&$x[$from..]) };
+    (@load $Of:ty, one $x:ident, $from:ident) => { <$Of>::all($x) };
+    (@single $V:ident, many $x:ident, $from:ident) => { $V::load(&$x[$from]) };
+    (@single $V:ident, one $x:ident, $from:ident) => { $x };
+    (@loop $V:ident, $out:ident, [$($kind:ident $x:ident),*] => $value:expr) => {{
+        let count = $out.len();
+        $(each!(@check $kind $x, count);)*
+        let mut from = 0;
+        while from + $V::Group::COUNT <= count {
+            let ($($x,)*) = ($(each!(@load $V::Group, $kind $x, from),)*);
+            $value.store(&mut $out[from..]);
+            from += $V::Group::COUNT;
         }
-        for (out, x) in out_rest.iter_mut().zip(rest) {
-            let $x = $V::load(x);
-            $value.store(out);
+        while from < count {
+            let ($($x,)*) = ($(each!(@single $V, $kind $x, from),)*);
+            $value.store(&mut $out[from]);
+            from += 1;
         }
     }};
+    (@check many $x:ident, $count:ident) => { let $x = &$x[..$count]; };
+    (@check one $x:ident, $count:ident) => {};
+    ($V:ident, $out:ident, $x:ident => $value:expr) => { each!(@loop $V, $out, [many $x] => $value) };
     ($V:ident, $out:ident, $x:ident, $y:ident => $value:expr) => {
         match ($x, $y) {
-            (Operand::Many($x), Operand::Many($y)) => {
-                let ((xs, x_rest), (ys, y_rest)) = ($x.as_chunks::<GROUP>(), $y.as_chunks::<GROUP>());
-                let (outs, out_rest) = $out.as_chunks_mut::<GROUP>();
-                for ((out, x), y) in outs.iter_mut().zip(xs).zip(ys) {
-                    let ($x, $y) = (Group::<$V>::load(x), Group::<$V>::load(y));
-                    $value.store(out);
-                }
-                for ((out, x), y) in out_rest.iter_mut().zip(x_rest).zip(y_rest) {
-                    let ($x, $y) = ($V::load(x), $V::load(y));
-                    $value.store(out);
-                }
-            }
+            (Operand::Many($x), Operand::Many($y)) => each!(@loop $V, $out, [many $x, many $y] => $value),
             (Operand::Many($x), Operand::One(y)) => {
-                let one = $V::load(&y);
-                let ((xs, x_rest), (outs, out_rest)) =
-                    ($x.as_chunks::<GROUP>(), $out.as_chunks_mut::<GROUP>());
-                for (out, x) in outs.iter_mut().zip(xs) {
-                    let ($x, $y) = (Group::<$V>::load(x), Group::<$V>::all(one));
-                    $value.store(out);
-                }
-                for (out, x) in out_rest.iter_mut().zip(x_rest) {
-                    let ($x, $y) = ($V::load(x), one);
-                    $value.store(out);
-                }
+                let $y = $V::load(&y);
+                each!(@loop $V, $out, [many $x, one $y] => $value);
             }
             (Operand::One(x), $y) => {
-                let (one, $y) = ($V::load(&x), $y.many());
-                let ((ys, y_rest), (outs, out_rest)) =
-                    ($y.as_chunks::<GROUP>(), $out.as_chunks_mut::<GROUP>());
-                for (out, y) in outs.iter_mut().zip(ys) {
-                    let ($x, $y) = (Group::<$V>::all(one), Group::<$V>::load(y));
-                    $value.store(out);
-                }
-                for (out, y) in out_rest.iter_mut().zip(y_rest) {
-                    let ($x, $y) = (one, $V::load(y));
-                    $value.store(out);
-                }
+                let ($x, $y) = ($V::load(&x), $y.many());
+                each!(@loop $V, $out, [one $x, many $y] => $value);
             }
         }
     };
-}
-
-/// A loop over the entries of three operands.
-macro_rules! each_of_three {
-    ($V:ident, $out:ident, $x:ident, $y:ident, $z:ident => $value:expr) => {{
-        let ((xs, x_rest), (ys, y_rest)) = ($x.as_chunks::<GROUP>(), $y.as_chunks::<GROUP>());
-        let (outs, out_rest) = $out.as_chunks_mut::<GROUP>();
+    ($V:ident, $out:ident, $x:ident, $y:ident, $z:ident => $value:expr) => {
         match $z {
-            Operand::Many(z) => {
-                let (zs, z_rest) = z.as_chunks::<GROUP>();
-                for (((out, x), y), z) in outs.iter_mut().zip(xs).zip(ys).zip(zs) {
-                    let ($x, $y, $z) = (Group::<$V>::load(x), Group::<$V>::load(y), Group::<$V>::load(z));
-                    $value.store(out);
-                }
-                for (((out, x), y), z) in out_rest.iter_mut().zip(x_rest).zip(y_rest).zip(z_rest) {
-                    let ($x, $y, $z) = ($V::load(x), $V::load(y), $V::load(z));
-                    $value.store(out);
-                }
-            }
+            Operand::Many($z) => each!(@loop $V, $out, [many $x, many $y, many $z] => $value),
             Operand::One(z) => {
-                let one = $V::load(&z);
-                for ((out, x), y) in outs.iter_mut().zip(xs).zip(ys) {
-                    let ($x, $y, $z) = (Group::<$V>::load(x), Group::<$V>::load(y), Group::<$V>::all(one));
-                    $value.store(out);
-                }
-                for ((out, x), y) in out_rest.iter_mut().zip(x_rest).zip(y_rest) {
-                    let ($x, $y, $z) = ($V::load(x), $V::load(y), one);
-                    $value.store(out);
-                }
+                let $z = $V::load(&z);
+                each!(@loop $V, $out, [many $x, many $y, one $z] => $value);
             }
         }
-    }};
+    };
 }
 
 /// The same with each second operation.
 macro_rules! with_outer {
     ($V:ident, $outer:expr, $out:ident, $x:ident, $y:ident, $z:ident => $inner:expr) => {
         match $outer {
-            Outer::Add => each_of_three!($V, $out, $x, $y, $z => ($inner + $z)),
-            Outer::Sub => each_of_three!($V, $out, $x, $y, $z => ($inner - $z)),
-            Outer::From => each_of_three!($V, $out, $x, $y, $z => ($z - $inner)),
-            Outer::Mul => each_of_three!($V, $out, $x, $y, $z => ($inner * $z)),
+            Outer::Add => each!($V, $out, $x, $y, $z => ($inner + $z)),
+            Outer::Sub => each!($V, $out, $x, $y, $z => ($inner - $z)),
+            Outer::From => each!($V, $out, $x, $y, $z => ($z - $inner)),
+            Outer::Mul => each!($V, $out, $x, $y, $z => ($inner * $z)),
         }
     };
 }

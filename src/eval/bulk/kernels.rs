@@ -8,7 +8,7 @@ use super::buffer::{Buffer, LANES, Lane};
 use super::elementary as e;
 use super::elementwise::{self, Operand};
 use super::level::Kernel;
-use super::number::{GROUP, Group};
+use super::number::Vectors;
 use super::plan::{
     At, ChainStep, Extent, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Through, Value,
 };
@@ -365,16 +365,17 @@ fn reduce<V: Vector>(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer],
 fn weights<V: Vector>(x: &[Lane], first: usize, lines: Grid, largest: V, kept: &mut [Lane]) -> V {
     let mut sum = V::splat(-0.0);
     let mut position = 0;
-    while position + GROUP <= lines.length {
+    while position + V::Group::COUNT <= lines.length {
         let places = first + position * lines.inner;
-        let terms = e::exp(Group::strided(&x[places..], lines.inner) - Group::all(largest));
-        for (number, term) in terms.vectors().into_iter().enumerate() {
+        let terms = e::exp(V::Group::strided(&x[places..], lines.inner) - V::Group::all(largest));
+        for number in 0..V::Group::COUNT {
+            let term = terms.vector(number);
             sum = sum + term;
             if !kept.is_empty() {
                 term.store(&mut kept[places + number * lines.inner]);
             }
         }
-        position += GROUP;
+        position += V::Group::COUNT;
     }
     while position < lines.length {
         let place = first + position * lines.inner;

@@ -128,56 +128,83 @@ impl Number for f64 {
     }
 }
 
-/// Vectors of a [`Group`].
-pub(super) const GROUP: usize = 4;
-
-/// Several vectors, each operation done to one after the other: what one waits for is hidden behind the others.
+/// Several vectors, each operation done to one after the other: what one waits for is hidden behind the others. As many
+/// as leave room for the operands of an operation in the registers of the set.
 #[derive(Clone, Copy)]
-pub(super) struct Group<V>([V; GROUP]);
+pub(crate) struct Group<V, const COUNT: usize>([V; COUNT]);
 
-impl<V: Vector> Group<V> {
-    #[inline(always)]
-    pub(super) fn load(lanes: &[Lane; GROUP]) -> Self {
-        let [a, b, c, d] = lanes;
-        Group([V::load(a), V::load(b), V::load(c), V::load(d)])
-    }
-
+/// A [`Group`] of some number of vectors.
+pub(crate) trait Vectors<V>: Number {
+    /// How many.
+    const COUNT: usize;
     /// Entries at this distance from each other.
+    fn strided(lanes: &[Lane], step: usize) -> Self;
+    /// The first entries.
     #[inline(always)]
-    pub(super) fn strided(lanes: &[Lane], step: usize) -> Self {
-        let [a, b, c, d] = [&lanes[0], &lanes[step], &lanes[2 * step], &lanes[3 * step]];
-        Group([V::load(a), V::load(b), V::load(c), V::load(d)])
+    fn load(lanes: &[Lane]) -> Self {
+        Self::strided(lanes, 1)
     }
-
     /// The same vector everywhere.
+    fn all(vector: V) -> Self;
+    /// One of the vectors.
+    fn vector(&self, number: usize) -> V;
+    fn store(self, lanes: &mut [Lane]);
+}
+
+/// The vectors of a group one after the other: loops, since closures would not be compiled for the instruction set.
+macro_rules! each {
+    ($number:ident => $value:expr, $first:expr) => {{
+        let mut all = [$first; COUNT];
+        for $number in 0..COUNT {
+            all[$number] = $value;
+        }
+        all
+    }};
+    ($self:ident . $method:ident ($($argument:expr),*)) => {
+        Group(each!(i => $self.0[i].$method($($argument),*), $self.0[0]))
+    };
+    ($self:ident . $method:ident of ($($group:ident),*)) => {
+        Group(each!(i => $self.0[i].$method($($group.0[i]),*), $self.0[0]))
+    };
+}
+
+impl<V: Vector, const COUNT: usize> Vectors<V> for Group<V, COUNT> {
+    const COUNT: usize = COUNT;
+
     #[inline(always)]
-    pub(super) fn all(vector: V) -> Self {
-        Group([vector; GROUP])
+    fn strided(lanes: &[Lane], step: usize) -> Self {
+        let lanes = &lanes[..(COUNT - 1) * step + 1];
+        Group(each!(i => V::load(&lanes[i * step]), V::splat(0.0)))
     }
 
     #[inline(always)]
-    pub(super) fn vectors(self) -> [V; GROUP] {
-        self.0
+    fn all(vector: V) -> Self {
+        Group([vector; COUNT])
     }
 
     #[inline(always)]
-    pub(super) fn store(self, lanes: &mut [Lane; GROUP]) {
-        for (vector, lane) in self.0.into_iter().zip(lanes) {
-            vector.store(lane);
+    fn vector(&self, number: usize) -> V {
+        self.0[number]
+    }
+
+    #[inline(always)]
+    fn store(self, lanes: &mut [Lane]) {
+        let lanes = &mut lanes[..COUNT];
+        for number in 0..COUNT {
+            self.0[number].store(&mut lanes[number]);
         }
     }
 }
 
-/// Operations on groups, vector by vector: no closures, which would not be compiled for the instruction set.
+/// Operators of groups, vector by vector.
 macro_rules! operators {
     ($($name:ident :: $method:ident),*) => { $(
-        impl<V: Vector> $name for Group<V> {
+        impl<V: Vector, const COUNT: usize> $name for Group<V, COUNT> {
             type Output = Self;
 
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-                Group([a.$method(e), b.$method(f), c.$method(g), d.$method(h)])
+                each!(self.$method of (other))
             }
         }
     )* };
@@ -185,25 +212,17 @@ macro_rules! operators {
 
 operators!(Add::add, Sub::sub, Mul::mul, Div::div);
 
-macro_rules! each {
-    ($self:ident . $method:ident ($($argument:expr),*)) => {{
-        let [a, b, c, d] = $self.0;
-        Group([a.$method($($argument),*), b.$method($($argument),*), c.$method($($argument),*), d.$method($($argument),*)])
-    }};
-}
-
-impl<V: Vector> Number for Group<V> {
-    type Mask = [V::Mask; GROUP];
+impl<V: Vector, const COUNT: usize> Number for Group<V, COUNT> {
+    type Mask = [V::Mask; COUNT];
 
     #[inline(always)]
     fn splat(x: f64) -> Self {
-        Group([V::splat(x); GROUP])
+        Group([V::splat(x); COUNT])
     }
 
     #[inline(always)]
     fn mul_add(self, factor: Self, sum: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h], [i, j, k, l]) = (self.0, factor.0, sum.0);
-        Group([a.mul_add(e, i), b.mul_add(f, j), c.mul_add(g, k), d.mul_add(h, l)])
+        each!(self.mul_add of (factor, sum))
     }
 
     #[inline(always)]
@@ -218,43 +237,32 @@ impl<V: Vector> Number for Group<V> {
 
     #[inline(always)]
     fn copysign(self, sign: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, sign.0);
-        Group([a.copysign(e), b.copysign(f), c.copysign(g), d.copysign(h)])
+        each!(self.copysign of (sign))
     }
 
     #[inline(always)]
     fn less(self, other: Self) -> Self::Mask {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-        [a.less(e), b.less(f), c.less(g), d.less(h)]
+        each!(i => self.0[i].less(other.0[i]), self.0[0].is_nan())
     }
 
     #[inline(always)]
     fn at_most(self, other: Self) -> Self::Mask {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
-        [a.at_most(e), b.at_most(f), c.at_most(g), d.at_most(h)]
+        each!(i => self.0[i].at_most(other.0[i]), self.0[0].is_nan())
     }
 
     #[inline(always)]
     fn bounded(self, bound: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h]) = (self.0, bound.0);
-        Group([a.bounded(e), b.bounded(f), c.bounded(g), d.bounded(h)])
+        each!(self.bounded of (bound))
     }
 
     #[inline(always)]
     fn is_nan(self) -> Self::Mask {
-        let [a, b, c, d] = self.0;
-        [a.is_nan(), b.is_nan(), c.is_nan(), d.is_nan()]
+        each!(i => self.0[i].is_nan(), self.0[0].is_nan())
     }
 
     #[inline(always)]
-    fn select([m, n, o, p]: Self::Mask, yes: Self, no: Self) -> Self {
-        let ([a, b, c, d], [e, f, g, h]) = (yes.0, no.0);
-        Group([
-            V::select(m, a, e),
-            V::select(n, b, f),
-            V::select(o, c, g),
-            V::select(p, d, h),
-        ])
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self {
+        Group(each!(i => V::select(mask[i], yes.0[i], no.0[i]), yes.0[0]))
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 use super::buffer::{LANES, Lane};
-use super::number::Number;
+use super::number::{Group, Number, Vectors};
 
 /// Eight numbers.
 ///
@@ -15,34 +15,56 @@ use super::number::Number;
 pub(crate) trait Vector: Number {
     /// Words of 32 bits in registers of the same set.
     type Words: Words;
+    /// Several vectors at once.
+    type Group: Vectors<Self>;
     fn load(lane: &Lane) -> Self;
     fn store(self, lane: &mut Lane);
+    /// The shares `floor((above 2^32 + below) / 2^11) / 2^53` of 1, exactly.
+    fn shares(below: &[u32; LANES], above: &[u32; LANES]) -> Self;
 }
 
-/// Sixteen words: two for each point, for random numbers.
+/// The factors of the two words of a share: `above 2^-32 + floor(below / 2^11) 2^-53` is exact.
+const ABOVE: f64 = 1.0 / (1u64 << 32) as f64;
+const BELOW: f64 = 1.0 / (1u64 << 53) as f64;
+/// Bits of a share's lower word that are left out.
+const DROPPED: i32 = 11;
+
+/// Words for random numbers: as many as leave room for sixteen such registers.
 pub(crate) trait Words: Copy {
-    fn load(words: &[u32; 2 * LANES]) -> Self;
-    fn store(self) -> [u32; 2 * LANES];
+    /// How many.
+    const COUNT: usize;
+    /// The same word everywhere.
+    fn splat(word: u32) -> Self;
+    /// The first of these words.
+    fn load(words: &[u32]) -> Self;
+    fn store(self, words: &mut [u32]);
     /// Modulo 2^32.
     fn add(self, other: Self) -> Self;
     /// `(self ^ other)` rotated by `LEFT` bits; `RIGHT = 32 - LEFT`.
     fn xor_rotate<const LEFT: i32, const RIGHT: i32>(self, other: Self) -> Self;
 }
 
-impl Words for [u32; 2 * LANES] {
+impl Words for [u32; LANES] {
+    const COUNT: usize = LANES;
+
     #[inline(always)]
-    fn load(words: &[u32; 2 * LANES]) -> Self {
-        *words
+    fn splat(word: u32) -> Self {
+        [word; LANES]
     }
 
     #[inline(always)]
-    fn store(self) -> [u32; 2 * LANES] {
-        self
+    fn load(words: &[u32]) -> Self {
+        *words.as_chunks().0.first().expect("so many words")
+    }
+
+    #[inline(always)]
+    fn store(self, words: &mut [u32]) {
+        words[..LANES].copy_from_slice(&self);
     }
 
     #[inline(always)]
     fn add(mut self, other: Self) -> Self {
-        for lane in 0..2 * LANES {
+        for lane in 0..LANES {
             self[lane] = self[lane].wrapping_add(other[lane]);
         }
         self
@@ -50,7 +72,7 @@ impl Words for [u32; 2 * LANES] {
 
     #[inline(always)]
     fn xor_rotate<const LEFT: i32, const RIGHT: i32>(mut self, other: Self) -> Self {
-        for lane in 0..2 * LANES {
+        for lane in 0..LANES {
             self[lane] = (self[lane] ^ other[lane]).rotate_left(LEFT as u32);
         }
         self
@@ -62,7 +84,8 @@ impl Words for [u32; 2 * LANES] {
 pub(crate) struct Portable(Lane);
 
 impl Vector for Portable {
-    type Words = [u32; 2 * LANES];
+    type Words = [u32; LANES];
+    type Group = Group<Portable, 1>;
 
     #[inline(always)]
     fn load(lane: &Lane) -> Self {
@@ -72,6 +95,15 @@ impl Vector for Portable {
     #[inline(always)]
     fn store(self, lane: &mut Lane) {
         *lane = self.0;
+    }
+
+    #[inline(always)]
+    fn shares(below: &[u32; LANES], above: &[u32; LANES]) -> Self {
+        let mut shares = [0.0; LANES];
+        for lane in 0..LANES {
+            shares[lane] = f64::from(above[lane]) * ABOVE + f64::from(below[lane] >> DROPPED) * BELOW;
+        }
+        Portable(shares)
     }
 }
 
@@ -205,7 +237,7 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::ops::{Add, Div, Mul, Sub};
 
-    use super::{LANES, Lane, Number, Vector, Words};
+    use super::{ABOVE, BELOW, DROPPED, Group, LANES, Lane, Number, Vector, Words};
 
     const SIGN: u64 = 1 << 63;
 
@@ -214,16 +246,21 @@ mod x86 {
     pub(crate) struct Avx512(__m512d);
 
     impl Words for __m512i {
+        const COUNT: usize = 16;
+
         #[inline(always)]
-        fn load(words: &[u32; 2 * LANES]) -> Self {
-            unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+        fn splat(word: u32) -> Self {
+            unsafe { _mm512_set1_epi32(word as i32) }
         }
 
         #[inline(always)]
-        fn store(self) -> [u32; 2 * LANES] {
-            let mut words = [0; 2 * LANES];
-            unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), self) };
-            words
+        fn load(words: &[u32]) -> Self {
+            unsafe { _mm512_loadu_si512(words[..Self::COUNT].as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        fn store(self, words: &mut [u32]) {
+            unsafe { _mm512_storeu_si512(words[..Self::COUNT].as_mut_ptr().cast(), self) };
         }
 
         #[inline(always)]
@@ -239,6 +276,7 @@ mod x86 {
 
     impl Vector for Avx512 {
         type Words = __m512i;
+        type Group = Group<Avx512, 4>;
 
         #[inline(always)]
         fn load(lane: &Lane) -> Self {
@@ -248,6 +286,20 @@ mod x86 {
         #[inline(always)]
         fn store(self, lane: &mut Lane) {
             unsafe { _mm512_storeu_pd(lane.as_mut_ptr(), self.0) };
+        }
+
+        #[inline(always)]
+        fn shares(below: &[u32; LANES], above: &[u32; LANES]) -> Self {
+            unsafe {
+                let (below, above) = (
+                    _mm256_loadu_si256(below.as_ptr().cast()),
+                    _mm256_loadu_si256(above.as_ptr().cast()),
+                );
+                let below = _mm512_cvtepu32_pd(_mm256_srli_epi32::<DROPPED>(below));
+                let below = _mm512_mul_pd(below, _mm512_set1_pd(BELOW));
+                let above = _mm512_cvtepu32_pd(above);
+                Avx512(_mm512_fmadd_pd(above, _mm512_set1_pd(ABOVE), below))
+            }
         }
     }
 
@@ -373,44 +425,65 @@ mod x86 {
     #[derive(Clone, Copy)]
     pub(crate) struct Avx2(__m256d, __m256d);
 
-    impl Words for [__m256i; 2] {
+    impl Words for __m256i {
+        const COUNT: usize = 8;
+
         #[inline(always)]
-        fn load(words: &[u32; 2 * LANES]) -> Self {
-            let (low, high) = words.split_at(LANES);
-            [low, high].map(|half| unsafe { _mm256_loadu_si256(half.as_ptr().cast()) })
+        fn splat(word: u32) -> Self {
+            unsafe { _mm256_set1_epi32(word as i32) }
         }
 
         #[inline(always)]
-        fn store(self) -> [u32; 2 * LANES] {
-            let mut words = [0; 2 * LANES];
-            for (half, words) in self.into_iter().zip(words.chunks_mut(LANES)) {
-                unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), half) };
-            }
-            words
+        fn load(words: &[u32]) -> Self {
+            unsafe { _mm256_loadu_si256(words[..Self::COUNT].as_ptr().cast()) }
+        }
+
+        #[inline(always)]
+        fn store(self, words: &mut [u32]) {
+            unsafe { _mm256_storeu_si256(words[..Self::COUNT].as_mut_ptr().cast(), self) };
         }
 
         #[inline(always)]
         fn add(self, other: Self) -> Self {
-            [unsafe { _mm256_add_epi32(self[0], other[0]) }, unsafe {
-                _mm256_add_epi32(self[1], other[1])
-            }]
+            unsafe { _mm256_add_epi32(self, other) }
         }
 
         #[inline(always)]
         fn xor_rotate<const LEFT: i32, const RIGHT: i32>(self, other: Self) -> Self {
-            let turned = |x, y| unsafe {
-                let mixed = _mm256_xor_si256(x, y);
-                _mm256_or_si256(
-                    _mm256_slli_epi32::<LEFT>(mixed),
-                    _mm256_srli_epi32::<RIGHT>(mixed),
-                )
-            };
-            [turned(self[0], other[0]), turned(self[1], other[1])]
+            unsafe {
+                let mixed = _mm256_xor_si256(self, other);
+                // whole bytes move in one step: where each byte of the result comes from
+                match LEFT {
+                    16 => _mm256_shuffle_epi8(
+                        mixed,
+                        _mm256_set_epi64x(
+                            0x0d0c_0f0e_0908_0b0a,
+                            0x0504_0706_0100_0302,
+                            0x0d0c_0f0e_0908_0b0a,
+                            0x0504_0706_0100_0302,
+                        ),
+                    ),
+                    8 => _mm256_shuffle_epi8(
+                        mixed,
+                        _mm256_set_epi64x(
+                            0x0e0d_0c0f_0a09_080b,
+                            0x0605_0407_0201_0003,
+                            0x0e0d_0c0f_0a09_080b,
+                            0x0605_0407_0201_0003,
+                        ),
+                    ),
+                    _ => _mm256_or_si256(
+                        _mm256_slli_epi32::<LEFT>(mixed),
+                        _mm256_srli_epi32::<RIGHT>(mixed),
+                    ),
+                }
+            }
         }
     }
 
     impl Vector for Avx2 {
-        type Words = [__m256i; 2];
+        type Words = __m256i;
+        type Group = Group<Avx2, 2>;
 
         #[inline(always)]
         fn load(lane: &Lane) -> Self {
@@ -425,6 +498,36 @@ mod x86 {
             let (low, high) = lane.split_at_mut(LANES / 2);
             unsafe { _mm256_storeu_pd(low.as_mut_ptr(), self.0) };
             unsafe { _mm256_storeu_pd(high.as_mut_ptr(), self.1) };
+        }
+
+        #[inline(always)]
+        fn shares(below: &[u32; LANES], above: &[u32; LANES]) -> Self {
+            let (low, high) = below.split_at(LANES / 2);
+            let (lower, upper) = above.split_at(LANES / 2);
+            Avx2(half_shares(low, lower), half_shares(high, upper))
+        }
+    }
+
+    #[inline(always)]
+    fn half_shares(below: &[u32], above: &[u32]) -> __m256d {
+        unsafe {
+            let (below, above) = (
+                _mm_loadu_si128(below[..4].as_ptr().cast()),
+                _mm_loadu_si128(above[..4].as_ptr().cast()),
+            );
+            let below = _mm256_mul_pd(numbers(_mm_srli_epi32::<DROPPED>(below)), _mm256_set1_pd(BELOW));
+            _mm256_fmadd_pd(numbers(above), _mm256_set1_pd(ABOVE), below)
+        }
+    }
+
+    /// Four words as numbers.
+    #[inline(always)]
+    fn numbers(words: __m128i) -> __m256d {
+        unsafe {
+            // behind the bits of 2^52 a word is 2^52 + word
+            let base = _mm256_set1_pd(4_503_599_627_370_496.0);
+            let bits = _mm256_or_si256(_mm256_cvtepu32_epi64(words), _mm256_castpd_si256(base));
+            _mm256_sub_pd(_mm256_castsi256_pd(bits), base)
         }
     }
 

@@ -1,0 +1,219 @@
+//! Points where an argument of a piecewise function changes sign, several segments side by side.
+
+use super::points::Point;
+use super::stream::Stream;
+use crate::eval::bulk::{Bulk, LANES, Lane};
+use crate::graph::op::{Binary, Op, Unary};
+use crate::graph::{Graph, NodeId};
+
+/// Segments that are searched together: two points of each make a block.
+pub(super) const SEGMENTS: usize = LANES / 2;
+/// How narrowly a crossing is bracketed, as a share of the segment.
+const CROSSING: f64 = 1e-14;
+/// Rounds that bracket one crossing at most.
+const ROUNDS: usize = 60;
+
+/// The point of a segment at a share of its length.
+pub(super) fn at([from, to]: &[Point; 2], share: f64) -> Point {
+    let mix =
+        |a: &[f64], b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| mixed(*a, *b, share)).collect() };
+    Point {
+        w: mix(&from.w, &to.w),
+        v: mix(&from.v, &to.v),
+    }
+}
+
+fn mixed(a: f64, b: f64, share: f64) -> f64 {
+    a + share * (b - a)
+}
+
+/// Where an argument changes sign: the array that it belongs to and its place there, and shares of the segment with
+/// the argument's values on either side.
+struct Crossing {
+    number: usize,
+    place: usize,
+    low: (f64, f64),
+    high: (f64, f64),
+}
+
+impl Crossing {
+    /// Where a straight line between the two sides is 0.
+    fn guess(&self) -> f64 {
+        let Crossing { low, high, .. } = self;
+        low.0 + (high.0 - low.0) * (low.1 / (low.1 - high.1))
+    }
+
+    /// The share, or the lower one where it does not lie between the two sides.
+    fn inside(&self, share: f64) -> f64 {
+        if self.low.0 < share && share < self.high.0 {
+            share
+        } else {
+            self.low.0
+        }
+    }
+
+    fn is_wide(&self) -> bool {
+        self.high.0 - self.low.0 > CROSSING
+    }
+
+    /// Takes in the values at ascending shares.
+    fn narrow(&mut self, values: impl IntoIterator<Item = (f64, f64)>) {
+        for (share, value) in values {
+            if !(self.low.0 < share && share < self.high.0) {
+                continue;
+            }
+            if value * self.low.1 > 0.0 {
+                self.low = (share, value);
+            } else {
+                self.high = (share, value);
+                // what is exactly 0 needs no further search
+                if value == 0.0 {
+                    self.low = self.high;
+                }
+                break;
+            }
+        }
+    }
+}
+
+/// For each of at most [`SEGMENTS`] segments the share at which an argument changes sign, chosen by its stream among
+/// those that do; 0 where none does. The crossing is bracketed by points around a linear guess, and by the middle.
+pub(super) fn crossings<'a>(
+    kinks: &mut Bulk,
+    segments: &[[Point; 2]],
+    streams: impl Iterator<Item = &'a mut Stream>,
+) -> Vec<f64> {
+    let mut streams: Vec<&mut Stream> = streams.collect();
+    let mut lanes: Vec<(usize, f64)> = (0..segments.len())
+        .flat_map(|segment| [(segment, 0.0), (segment, 1.0)])
+        .collect();
+    evaluate(kinks, segments, &lanes);
+    let mut open = chosen(kinks, &mut streams);
+    // an argument that is linear along the segment is bracketed by the points next to the guess
+    lanes.clear();
+    for (segment, crossing) in open.iter().enumerate() {
+        if let Some(crossing) = crossing {
+            let guess = crossing.guess();
+            lanes.extend([
+                (segment, guess - CROSSING / 4.0),
+                (segment, guess + CROSSING / 4.0),
+            ]);
+        }
+    }
+    if !lanes.is_empty() {
+        evaluate(kinks, segments, &lanes);
+    }
+    for (pair, lanes) in lanes.chunks(2).enumerate() {
+        if let Some(crossing) = &mut open[lanes[0].0] {
+            let values = kinks.root(crossing.number, crossing.place, 0);
+            crossing.narrow(
+                lanes
+                    .iter()
+                    .zip(&values[2 * pair..])
+                    .map(|(lane, value)| (lane.1, *value)),
+            );
+        }
+    }
+    let found = open.into_iter().zip(streams).enumerate();
+    found
+        .map(|(segment, (crossing, stream))| {
+            let Some(mut crossing) = crossing else { return 0.0 };
+            for _ in 0..ROUNDS {
+                if !crossing.is_wide() {
+                    break;
+                }
+                further(kinks, segments, segment, &mut crossing);
+            }
+            // on either side, or in between, where the argument may be exactly 0
+            match stream.below(3) {
+                0 => crossing.low.0,
+                1 => crossing.high.0,
+                _ => crossing.inside(crossing.guess()),
+            }
+        })
+        .collect()
+}
+
+/// Brackets one crossing more narrowly, by a block of points of its segment.
+fn further(kinks: &mut Bulk, segments: &[[Point; 2]], segment: usize, crossing: &mut Crossing) {
+    let guess = crossing.guess();
+    let mut shares = vec![f64::midpoint(crossing.low.0, crossing.high.0), guess];
+    for reach in [CROSSING / 4.0, 1e-9, 1e-4] {
+        shares.extend([guess - reach, guess + reach]);
+    }
+    shares.sort_by(f64::total_cmp);
+    let lanes: Vec<(usize, f64)> = shares.iter().map(|share| (segment, *share)).collect();
+    evaluate(kinks, segments, &lanes);
+    let values = kinks.root(crossing.number, crossing.place, 0);
+    crossing.narrow(shares.into_iter().zip(values));
+}
+
+/// Evaluates the arguments at points of the segments, side by side in the lanes.
+fn evaluate(kinks: &mut Bulk, segments: &[[Point; 2]], lanes: &[(usize, f64)]) {
+    kinks.block(|[w, v]| {
+        for (lane, (segment, share)) in lanes.iter().enumerate() {
+            let [from, to] = &segments[*segment];
+            let fill = |entries: &mut [Lane], from: &[f64], to: &[f64]| {
+                for (entry, (a, b)) in entries.iter_mut().zip(from.iter().zip(to)) {
+                    entry[lane] = mixed(*a, *b, *share);
+                }
+            };
+            fill(w, &from.w, &to.w);
+            fill(v, &from.v, &to.v);
+        }
+    });
+}
+
+/// One of the arguments that change sign between the ends of each segment, which stand side by side in the lanes.
+fn chosen(kinks: &Bulk, streams: &mut [&mut Stream]) -> Vec<Option<Crossing>> {
+    let places = || {
+        let sizes = kinks.sizes().enumerate();
+        sizes.flat_map(|(number, size)| (0..size).map(move |place| (number, place)))
+    };
+    let ends = |values: Lane, segment: usize| [values[2 * segment], values[2 * segment + 1]];
+    let changes = |[start, end]: [f64; 2]| start * end < 0.0;
+    let mut counts = [0; SEGMENTS];
+    for (number, place) in places() {
+        let values = kinks.root(number, place, 0);
+        for (segment, count) in counts.iter_mut().enumerate() {
+            *count += usize::from(changes(ends(values, segment)));
+        }
+    }
+    (streams.iter_mut().zip(counts).enumerate())
+        .map(|(segment, (stream, count))| {
+            let rank = (count > 0).then(|| stream.below(count))?;
+            places()
+                .map(|(number, place)| (number, place, ends(kinks.root(number, place, 0), segment)))
+                .filter(|(.., ends)| changes(*ends))
+                .nth(rank)
+                .map(|(number, place, [start, end])| Crossing {
+                    number,
+                    place,
+                    low: (0.0, start),
+                    high: (1.0, end),
+                })
+        })
+        .collect()
+}
+
+/// The arguments of the piecewise functions below a node that depend on the inputs.
+pub(super) fn arguments(graph: &Graph, root: NodeId) -> Vec<NodeId> {
+    let needed = graph.reachable(&[root]);
+    let mut found: Vec<NodeId> = graph
+        .ids()
+        .take(needed.len())
+        .filter(|id| needed[id.index()])
+        .filter(|id| match graph.node(*id).op {
+            Op::Unary(Unary::Relu | Unary::Abs | Unary::Step | Unary::StepRight | Unary::Sign)
+            | Op::Binary(Binary::LeakyRelu | Binary::LeakyStep) => true,
+            Op::Unary(_) | Op::Binary(_) | Op::Input(_) | Op::Constant(_) | Op::Pi | Op::MatMul => false,
+            Op::Reduce(..) | Op::Along(..) | Op::Reshape | Op::Broadcast | Op::Permute(_) => false,
+            Op::Slice { .. } | Op::Unslice { .. } | Op::Concat(_) => false,
+        })
+        .map(|id| graph.node(id).args[0])
+        .filter(|id| graph.is_variable(*id))
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
