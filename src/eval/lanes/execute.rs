@@ -184,7 +184,7 @@ struct Elementary {
     op: Unary,
     /// arguments for which the bound on the error holds
     arguments: (f64, f64),
-    /// units in the last place that the values are moved outward by, about three times the largest error observed
+    /// units in the last place that the values are moved outward by, at least twice the largest error observed
     steps: i64,
     range: (f64, f64),
     exact: Option<(f64, f64)>,
