@@ -162,6 +162,19 @@ impl<'a> Block<'a> {
 }
 
 impl<'a> Side<'a> {
+    /// An entry of the gradient, but 0 where the way down leads out of a box at its bound: the whole step would be as good as lost on
+    /// coordinates that cannot move.
+    pub(super) fn unhindered(&self, place: usize, gradient: &Lane) -> Lane {
+        let SetBounds::Box { lo, hi } = self.set else {
+            return *gradient;
+        };
+        let (lo, hi, points) = (lo[place].hi, hi[place].lo, &self.points[place]);
+        lanes(|lane| match (points[lane], gradient[lane]) {
+            (x, entry) if (x <= lo && entry > 0.0) || (x >= hi && entry < 0.0) => 0.0,
+            (_, entry) => entry,
+        })
+    }
+
     /// The motion so far along the directions and to the nearest point of the set.
     fn motion(&self, along: &Lane) -> Motion<'a> {
         let mut motion = Motion {

@@ -5,7 +5,7 @@ use super::directions::Directions;
 use crate::eval::bulk::{LANES, Lane};
 
 /// Steps along the gradient.
-pub(super) const STEPS: usize = 200;
+pub(super) const STEPS: usize = 400;
 /// Moves in random directions.
 pub(super) const MOVES: usize = 400;
 
@@ -48,11 +48,13 @@ pub(super) fn steepest(block: &mut Block, scale: f64) {
 }
 
 /// Turns the directions of some of the points to the gradients where they came to; the lengths of all directions.
-fn turn(block: &mut Block, which: &Mask) -> Lane {
+pub(super) fn turn(block: &mut Block, which: &Mask) -> Lane {
     for number in 0..block.sides.len() {
         for place in 0..block.sides[number].direction.len() {
             let gradient = block.further(number, place);
-            let direction = &mut block.sides[number].direction[place];
+            let side = &mut block.sides[number];
+            let gradient = side.unhindered(place, &gradient);
+            let direction = &mut side.direction[place];
             *direction = lanes(|lane| {
                 if which[lane] {
                     gradient[lane]

@@ -70,3 +70,34 @@ impl Directions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::stream::Stream;
+
+    /// The directions of a start are those of its own stream, whatever stands beside it.
+    #[test]
+    fn directions_are_drawn_from_the_stream_of_each_start() {
+        let (seed, first) = (11, 40);
+        for level in Level::available() {
+            let directions = Directions::new(seed, level, [5, 12].into_iter());
+            let mut sides = [vec![[7.0; LANES]; 5], vec![[7.0; LANES]; 12]];
+            for step in 0..20 {
+                directions.fill(first, step, sides.iter_mut());
+                for lane in 0..LANES {
+                    let direction: Vec<f64> = sides.iter().flatten().map(|entry| entry[lane]).collect();
+                    let mut stream = Stream::new(seed, PURPOSE + step, first + lane as u64);
+                    let mut expected: Vec<f64> = vec![0.0; 17];
+                    if step % 2 == 0 {
+                        expected.fill_with(|| -1.0 + 2.0 * stream.uniform());
+                    } else {
+                        let axis = (17.0 * stream.uniform()) as usize;
+                        expected[axis] = if stream.uniform() < 0.5 { -1.0 } else { 1.0 };
+                    }
+                    assert_eq!(direction, expected, "start {lane}, step {step}");
+                }
+            }
+        }
+    }
+}
