@@ -27,7 +27,7 @@ fn weight(unit: usize) -> f64 {
 /// For `c = 0.12` the slack there is `0.05 - 0.06 = -0.01`. A single positive argument adds
 /// `(1 - gamma^2) / 16 = 0.06` to an `S_i` of 0.04, and at equal outputs the mean of the `S_i` may be
 /// `0.0576` at most: no more than one of 64 arguments may be positive.
-fn certify(c: &str, in_columns: bool, seed: u64, threads: usize) -> Findings {
+fn certify(c: &str, in_columns: bool, seed: u64, starts: usize, threads: usize) -> Findings {
     let (shape, product) = if in_columns {
         ("[4, 16]", "X @ W")
     } else {
@@ -42,7 +42,7 @@ fn certify(c: &str, in_columns: bool, seed: u64, threads: usize) -> Findings {
         "define": {{"f": "mean(softplus(-({net})))", "g": "mean(sigmoid(-({net})))"}},
         "claim": {{"proxy_pl": {{"f": "f", "g": "g", "xi": 0, "alpha": 1, "mu": "2 * {c}"}}}},
         "region": {{"w": {{"box": [-1, 1]}}}},
-        "check": {{"samples": 1000, "seed": {seed}, "starts": 8, "max_boxes": 0}}}}"#
+        "check": {{"samples": 1000, "seed": {seed}, "starts": {starts}, "max_boxes": 0}}}}"#
     );
     let case =
         Case::parse(&text, "case.json", Path::new("."), false).unwrap_or_else(|error| panic!("{error}"));
@@ -79,7 +79,7 @@ fn a_violation_at_equal_units_is_found() {
     assert!((slack(&equal, 0.12) + 0.01).abs() < 1e-15);
     for in_columns in [true, false] {
         for seed in 0..4 {
-            let findings = certify("0.12", in_columns, seed, 2);
+            let findings = certify("0.12", in_columns, seed, 8, 2);
             assert_eq!(findings.verdict, Verdict::Refuted, "{}", findings.reason);
             // no sample came near
             let sampled = findings.evidence.sampling.uniform.minimum.unwrap();
@@ -105,7 +105,7 @@ fn a_violation_at_equal_units_is_found() {
 #[test]
 fn a_tight_claim_at_equal_units_is_not_refuted() {
     for in_columns in [true, false] {
-        let findings = certify("0.1", in_columns, 0, 2);
+        let findings = certify("0.1", in_columns, 0, 8, 2);
         assert_eq!(findings.verdict, Verdict::Supported, "{}", findings.reason);
         // the search comes to where there is equality
         let lowest = findings.evidence.search.unwrap().lowest.unwrap();
@@ -115,8 +115,10 @@ fn a_tight_claim_at_equal_units_is_not_refuted() {
 
 #[test]
 fn the_search_does_not_depend_on_threads() {
-    let one = certify("0.1", true, 0, 1);
-    for threads in 2..=3 {
-        assert_eq!(certify("0.1", true, 0, threads).evidence, one.evidence);
+    // three blocks, the last of them not full
+    let starts = 21;
+    let one = certify("0.1", true, 0, starts, 1);
+    for threads in 2..=4 {
+        assert_eq!(certify("0.1", true, 0, starts, threads).evidence, one.evidence);
     }
 }

@@ -199,7 +199,7 @@ pub fn run(claim: &Claim, options: &Options, progress: &dyn Progress) -> Result<
     progress.stage("search", None);
     let (mut search_record, mut searched) = (None, Vec::new());
     if witness.is_none() && !points.free().is_empty() && !proved {
-        let (record, suspects) = search::search(claim, &points, &candidates);
+        let (record, suspects) = search::search(claim, &points, &candidates)?;
         witness = confirm(&suspects);
         search_record = Some(record);
         searched = suspects;

@@ -213,6 +213,11 @@ impl Points {
         &self.free
     }
 
+    /// The case's seed.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Whether this kind of draw makes sense for the claim.
     pub fn offers(&self, draw: Draw) -> bool {
         match draw {
@@ -350,25 +355,5 @@ impl Points {
             }
         }
         found
-    }
-
-    /// A random unit vector over all free coordinates, for the derivative-free moves of the search.
-    pub fn direction(&self, start: u64, step: u64) -> Point {
-        let mut stream = Stream::new(self.seed, 4 + start, step);
-        let mut point = Point::default();
-        let dimension: usize = self.free.iter().map(|(_, set)| set.dimension()).sum();
-        // every second move changes one coordinate only
-        let mut direction = if step.is_multiple_of(2) {
-            stream.direction(dimension)
-        } else {
-            let mut axis = vec![0.0; dimension];
-            axis[stream.below(dimension)] = if stream.below(2) == 0 { 1.0 } else { -1.0 };
-            axis
-        };
-        for (input, set) in &self.free {
-            let rest = direction.split_off(set.dimension());
-            *point.side_mut(*input) = std::mem::replace(&mut direction, rest);
-        }
-        point
     }
 }

@@ -1,38 +1,38 @@
 //! Search for a violation: projected descent on the slack from the worst samples, with the gradient
-//! of the slack graph, then a derivative-free finish for kinks; and, from few starts, in the small
-//! subspaces where entries of a parameter block are equal. What it finds is only a suspicion until
+//! of the slack graph ([`descent`]), then random moves for kinks; and, from few starts, in the small
+//! subspaces where entries of a parameter block are equal ([`compass`]). What it finds is only a suspicion until
 //! [`confirm`] encloses the slack there in intervals.
+//!
+//! Eight starts run side by side in the lanes of the bulk evaluator ([`block`]), blocks of them on all cores. Which starts share a
+//! block depends on their order alone, and none of them on the others.
 
-use dashu_ratio::RBig;
+mod block;
+mod compass;
+mod descent;
+mod directions;
+mod witness;
+
+use std::ops::Range;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::enclose::{Encloser, ExactPoint};
-use super::points::{Point, Points};
+use super::Failure;
+use super::points::Points;
 use super::sample::Candidate;
 use super::ties::Tie;
 use crate::claim::Claim;
-use crate::eval::float::FloatArithmetic;
-use crate::eval::interval::{Interval, IntervalArithmetic};
-use crate::eval::tensor::Evaluator;
-use crate::graph::NodeId;
-use crate::graph::op::Input;
+use crate::eval::bulk::level::Level;
+use crate::eval::bulk::{Bulk, LANES};
+use crate::graph::{Graph, NodeId};
+use block::Block;
+use directions::Directions;
+pub use witness::{Witness, confirm, read_point};
 
-/// Descent steps from each start.
-const STEPS: usize = 200;
-/// Derivative-free moves from each start.
-const MOVES: usize = 400;
 /// Starts in each subspace of tied coordinates.
 const TIED_STARTS: usize = 2;
-/// Moves from each of them.
-const TIED_MOVES: usize = 200;
-/// The shortest of these moves, as a share of the region's width.
-const TIED_REACH: f64 = 1e-4;
-/// Suspicious points that are enclosed in intervals before the search gives up.
-const CONFIRMATIONS: usize = 64;
-
-/// Entries of all workers' graphs together.
-const WORKER_ENTRIES: usize = 1 << 26;
+/// Numbers in the buffers of all workers together.
+const WORKER_NUMBERS: usize = 1 << 26;
 
 /// What the search did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,384 +54,288 @@ pub struct Search {
     pub v: Vec<f64>,
 }
 
-/// A confirmed violation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Witness {
-    /// coordinates of `w`, exact decimals or fractions; absent when the claim fixes it
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub w: Vec<String>,
-    /// coordinates of `v`, likewise
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub v: Vec<String>,
-    /// interval enclosure of the slack there, wholly below 0
-    #[serde(with = "crate::certificate::number::pair")]
-    pub slack: [f64; 2],
-}
-
 /// Descends from every start; returns the record and the points with the smallest slack first.
-pub fn search(claim: &Claim, points: &Points, starts: &[Candidate]) -> (Search, Vec<Candidate>) {
-    let mut graph = claim.graph.clone();
-    let inputs: Vec<Input> = points.free().iter().map(|(input, _)| *input).collect();
-    let mut roots: Vec<NodeId> = vec![claim.slack];
-    for &input in &inputs {
-        roots.push(graph.gradient(claim.slack, input, claim.dimension));
-    }
-    let value = Evaluator::new(
-        &graph,
-        &[claim.slack, claim.sides.left, claim.sides.right],
-        FloatArithmetic,
-    );
-    let full = Evaluator::new(&graph, &roots, FloatArithmetic);
-    let workers = (WORKER_ENTRIES / graph.entries().max(1)).max(1);
-    let ties = Tie::of(&claim.blocks);
-    let mut paths: Vec<(&Candidate, Option<&Tie>)> = starts.iter().map(|start| (start, None)).collect();
-    for tie in &ties {
-        paths.extend(starts.iter().take(TIED_STARTS).map(|start| (start, Some(tie))));
-    }
-    let descents: Vec<(Candidate, u64)> = paths
-        .par_iter()
-        .with_min_len(paths.len().div_ceil(workers))
-        .enumerate()
-        .map_init(
-            || Descent {
-                points: points.clone(),
-                inputs: inputs.clone(),
-                value: value.clone(),
-                full: full.clone(),
-                evaluations: 0,
-            },
-            |descent, (number, (start, tie))| {
-                descent.evaluations = 0;
-                let found = match tie {
-                    None => descent.from(start, number as u64),
-                    Some(tie) => descent.tied(start, tie),
-                };
-                (found, descent.evaluations)
-            },
-        )
-        .collect();
-    let evaluations = descents.iter().map(|(_, evaluations)| evaluations).sum();
-    let mut found: Vec<Candidate> = descents.into_iter().map(|(found, _)| found).collect();
-    found.extend(starts.iter().cloned());
-    found.sort_by(|a, b| a.slack.total_cmp(&b.slack));
-    let (w, v) = found.first().map(|best| best.point.shown()).unwrap_or_default();
-    let search = Search {
-        starts: paths.len() as u64,
-        evaluations,
-        lowest: found.first().map(|best| best.slack),
-        w,
-        v,
+///
+/// # Errors
+/// When the slack needs a gradient from outside.
+pub fn search(
+    claim: &Claim,
+    points: &Points,
+    starts: &[Candidate],
+) -> Result<(Search, Vec<Candidate>), Failure> {
+    let pass = Pass {
+        claim,
+        points,
+        level: Level::widest(),
     };
-    (search, found)
+    pass.search(starts)
 }
 
-struct Descent {
-    points: Points,
-    inputs: Vec<Input>,
-    /// the slack and its two sides
-    value: Evaluator<FloatArithmetic>,
-    /// the slack and its gradients
-    full: Evaluator<FloatArithmetic>,
-    evaluations: u64,
+/// What every pass over starts needs.
+struct Pass<'a> {
+    claim: &'a Claim,
+    points: &'a Points,
+    level: Level,
 }
 
-impl Descent {
-    /// The slack, infinite outside the constraints or where it is not a number.
-    fn slack(&mut self, point: &Point) -> f64 {
-        if !self.points.satisfies(point) {
-            return f64::INFINITY;
-        }
-        self.evaluations += 1;
-        self.value.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
-        let slack = self.value.root(0)[0];
-        if slack.is_nan() { f64::INFINITY } else { slack }
-    }
+impl Pass<'_> {
+    fn search(&self, starts: &[Candidate]) -> Result<(Search, Vec<Candidate>), Failure> {
+        let (claim, points) = (self.claim, self.points);
+        let sets = || points.free().iter().map(|(_, set)| set);
+        let scale = sets().map(|set| set.scale()).fold(0.0, f64::max);
 
-    /// The slack relative to the sizes of its sides, which does not fall where both of them vanish;
-    /// infinite where the slack is, or where both are 0.
-    fn relative(&mut self, point: &Point) -> f64 {
-        let slack = self.slack(point);
-        if slack == f64::INFINITY {
-            return slack;
-        }
-        let size = self.value.root(1)[0].abs() + self.value.root(2)[0].abs();
-        let relative = slack / size;
-        if relative.is_nan() {
-            f64::INFINITY
-        } else {
-            relative
-        }
-    }
+        let mut graph = claim.graph.clone();
+        let gradients: Vec<NodeId> = (points.free().iter())
+            .map(|(input, _)| graph.gradient(claim.slack, *input, claim.dimension))
+            .collect();
+        let (descended, mut evaluations) = self.run(&graph, &gradients, starts, |block, _| {
+            descent::steepest(block, scale)
+        })?;
 
-    /// Compass search (Kolda, Lewis, Torczon 2003) where coordinates are tied, from the start with its
-    /// groups made equal: each group in turn a step up and a step down, at first as long as the region
-    /// is wide, which leads from bound to bound, and half as long after a sweep that gained nothing.
-    /// It descends on the slack relative to its sides and needs no gradient, which is 0 wherever
-    /// the slack depends on signs alone.
-    fn tied(&mut self, start: &Candidate, tie: &Tie) -> Candidate {
-        let sides = self.inputs.len();
-        let mut best = start.point.clone();
-        for (input, set) in self.points.free() {
-            let side = best.side_mut(*input);
-            tie.apply(side);
-            set.project(side);
-        }
-        let mut lowest = self.relative(&best);
-        let mut share = 1.0;
-        let mut moves = 0;
-        while share > TIED_REACH && moves < TIED_MOVES {
-            let before = lowest;
-            let groups = (0..sides).flat_map(|side| tie.groups.iter().map(move |group| (side, group)));
-            let steps = groups.flat_map(|(side, group)| [(side, group, share), (side, group, -share)]);
-            for (side, group, step) in steps.take(TIED_MOVES - moves) {
-                moves += 1;
-                let trial = self.stepped(&best, side, group, step);
-                let relative = self.relative(&trial);
-                if relative < lowest {
-                    (best, lowest) = (trial, relative);
-                }
-            }
-            if lowest >= before {
-                share *= 0.5;
+        let directions = Directions::new(points.seed(), self.level, sets().map(|set| set.dimension()));
+        let (mut found, further) = self.run(&claim.graph, &[], &descended, |block, numbers| {
+            descent::random(block, &directions, numbers.start as u64, scale);
+        })?;
+        evaluations += further;
+
+        let ties = Tie::of(&claim.blocks);
+        let (mut paths, mut tied) = (Vec::new(), Vec::new());
+        for tie in &ties {
+            for start in starts.iter().take(TIED_STARTS) {
+                paths.push(start.clone());
+                tied.push(tie);
             }
         }
-        let slack = self.slack(&best);
-        Candidate { point: best, slack }
-    }
+        let sides = [claim.sides.left, claim.sides.right];
+        let (further_found, further) = self.run(&claim.graph, &sides, &paths, |block, numbers| {
+            compass::tied(block, &tied[numbers]);
+        })?;
+        evaluations += further;
 
-    /// One group of coordinates of a side moved by a share of the region's width, and back into the region.
-    fn stepped(&self, point: &Point, side: usize, group: &[usize], share: f64) -> Point {
-        let (input, set) = &self.points.free()[side];
-        let mut moved = point.clone();
-        let coordinates = moved.side_mut(*input);
-        // the scale of a set is a walk over its coordinates
-        let step = share * set.scale();
-        for &coordinate in group {
-            coordinates[coordinate] += step;
-        }
-        set.project(coordinates);
-        moved
-    }
-
-    fn from(&mut self, start: &Candidate, number: u64) -> Candidate {
-        let mut best = start.point.clone();
-        let mut lowest = self.slack(&best);
-        let scale = self
-            .points
-            .free()
-            .iter()
-            .map(|(_, set)| set.scale())
-            .fold(0.0, f64::max);
-        if scale == 0.0 || self.inputs.is_empty() {
-            return Candidate {
-                point: best,
-                slack: lowest,
-            };
-        }
-        // normalised steps; the length grows on success and shrinks on failure
-        let mut reach = 0.1 * scale;
-        for _ in 0..STEPS {
-            let Some(direction) = self.steepest(&best) else {
-                break;
-            };
-            let trial = self.moved(&best, &direction, -reach);
-            let slack = self.slack(&trial);
-            if slack < lowest {
-                (best, lowest) = (trial, slack);
-                reach = (reach * 2.0).min(scale);
-            } else {
-                reach *= 0.3;
-                if reach < 1e-14 * scale {
-                    break;
-                }
-            }
-        }
-        self.random_moves(best, lowest, scale, number)
-    }
-
-    /// The gradient of the slack as a unit vector over all free coordinates.
-    fn steepest(&mut self, point: &Point) -> Option<Point> {
-        self.evaluations += 1;
-        self.full.run(&[(Input::W, &point.w), (Input::V, &point.v)]);
-        let mut direction = Point::default();
-        for (number, &input) in self.inputs.iter().enumerate() {
-            *direction.side_mut(input) = self.full.root(number + 1).to_vec();
-        }
-        let length = direction
-            .w
-            .iter()
-            .chain(&direction.v)
-            .map(|x| x * x)
-            .sum::<f64>()
-            .sqrt();
-        if !(length > 0.0 && length.is_finite()) {
-            return None;
-        }
-        direction
-            .w
-            .iter_mut()
-            .chain(&mut direction.v)
-            .for_each(|x| *x /= length);
-        Some(direction)
-    }
-
-    fn moved(&self, point: &Point, direction: &Point, reach: f64) -> Point {
-        let mut moved = point.clone();
-        for (input, set) in self.points.free() {
-            let side = moved.side_mut(*input);
-            for (x, d) in side.iter_mut().zip(direction.side(*input)) {
-                *x += reach * d;
-            }
-            set.project(side);
-        }
-        moved
-    }
-
-    /// Random directions with a shrinking reach: gets past kinks, where the gradient misleads.
-    fn random_moves(&mut self, mut best: Point, mut lowest: f64, scale: f64, number: u64) -> Candidate {
-        let mut reach = 0.05 * scale;
-        let mut failures = 0;
-        for step in 0..MOVES {
-            let direction = self.points.direction(number, step as u64);
-            let trial = self.moved(&best, &direction, reach);
-            let slack = self.slack(&trial);
-            if slack < lowest {
-                (best, lowest) = (trial, slack);
-                failures = 0;
-                reach = (reach * 1.5).min(scale);
-            } else {
-                failures += 1;
-                if failures >= 8 {
-                    failures = 0;
-                    reach *= 0.5;
-                }
-            }
-        }
-        Candidate {
-            point: best,
-            slack: lowest,
-        }
-    }
-}
-
-/// Encloses the slack at the suspicious points, most negative first, and returns the first violation
-/// that is beyond doubt, with as few decimals as it bears.
-pub fn confirm(claim: &Claim, suspects: &[Candidate]) -> Option<Witness> {
-    let mut encloser = Encloser::new(claim, IntervalArithmetic::new());
-    let suspects = suspects
-        .iter()
-        .filter(|suspect| suspect.slack < 0.0)
-        .take(CONFIRMATIONS);
-    for suspect in suspects {
-        let exact =
-            |side: &[f64]| -> Option<Vec<RBig>> { side.iter().map(|&x| RBig::try_from(x).ok()).collect() };
-        let Some((w, v)) = exact(&suspect.point.w).zip(exact(&suspect.point.v)) else {
-            continue;
+        found.extend(further_found);
+        found.extend(starts.iter().cloned());
+        found.sort_by(|a, b| a.slack.total_cmp(&b.slack));
+        let (w, v) = found.first().map(|best| best.point.shown()).unwrap_or_default();
+        let search = Search {
+            starts: (starts.len() + paths.len()) as u64,
+            evaluations,
+            lowest: found.first().map(|best| best.slack),
+            w,
+            v,
         };
-        let Some(slack) = violation(&mut encloser, &ExactPoint { w, v }) else {
-            continue;
-        };
-        for digits in 0..=12 {
-            let texts = |side: &[f64]| -> Vec<String> { side.iter().map(|x| decimal(*x, digits)).collect() };
-            let (w, v) = (texts(&suspect.point.w), texts(&suspect.point.v));
-            let Some(point) = read_point(&w, &v) else { continue };
-            if let Some(slack) = violation(&mut encloser, &point) {
-                return Some(Witness {
-                    w,
-                    v,
-                    slack: [slack.lo, slack.hi],
-                });
-            }
-        }
-        let texts = |side: &[f64]| -> Vec<String> { side.iter().map(|x| exact_decimal(*x)).collect() };
-        return Some(Witness {
-            w: texts(&suspect.point.w),
-            v: texts(&suspect.point.v),
-            slack: [slack.lo, slack.hi],
-        });
+        Ok((search, found))
     }
-    None
-}
 
-/// The enclosure of the slack, where it is wholly below 0 and the point lies in the region.
-fn violation(encloser: &mut Encloser<IntervalArithmetic>, point: &ExactPoint) -> Option<Interval> {
-    let enclosed = encloser.at_point(point);
-    let below = enclosed.flags.defined && enclosed.slack.hi < 0.0;
-    (below && encloser.contains(point)).then_some(enclosed.slack)
-}
-
-/// Rounded to so many decimals, without trailing zeros.
-fn decimal(x: f64, digits: usize) -> String {
-    let text = format!("{x:.digits$}");
-    let text = if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &text
-    };
-    if text == "-0" {
-        "0".to_owned()
-    } else {
-        text.to_owned()
+    /// Where the starts come to, and evaluations; `act` moves a block of those with these numbers. Beside the slack and the
+    /// constraints, the block evaluates further roots of the graph.
+    fn run(
+        &self,
+        graph: &Graph,
+        further: &[NodeId],
+        starts: &[Candidate],
+        act: impl Fn(&mut Block, Range<usize>) + Sync,
+    ) -> Result<(Vec<Candidate>, u64), Failure> {
+        let constraints = &self.claim.region.constraints;
+        let roots = [&[self.claim.slack], constraints.as_slice(), further].concat();
+        let bulk = Bulk::narrow(graph, &roots).map_err(Failure::Run)?.on(self.level);
+        let free: usize = self.points.free().iter().map(|(_, set)| set.dimension()).sum();
+        // a block holds points and directions besides
+        let numbers = bulk.numbers() + 2 * LANES * free;
+        let workers = (WORKER_NUMBERS / numbers.max(1)).max(1);
+        let blocks: Vec<(Vec<Candidate>, u64)> = starts
+            .par_chunks(LANES)
+            .with_min_len(starts.len().div_ceil(LANES * workers))
+            .enumerate()
+            .map_init(
+                || Block::new(bulk.clone(), constraints.len(), self.points),
+                |block, (number, starts)| {
+                    let first = number * LANES;
+                    block.load(starts);
+                    act(block, first..first + starts.len());
+                    (block.found(), block.evaluations)
+                },
+            )
+            .collect();
+        let evaluations = blocks.iter().map(|(_, evaluations)| evaluations).sum();
+        let found = blocks.into_iter().flat_map(|(found, _)| found).collect();
+        Ok((found, evaluations))
     }
-}
-
-/// The exact decimal expansion of a binary64 number.
-fn exact_decimal(x: f64) -> String {
-    // a binary64 number has at most 1074 decimals
-    decimal(x, 1074)
-}
-
-/// The point behind the texts of a witness: plain decimals.
-pub fn read_point(w: &[String], v: &[String]) -> Option<ExactPoint> {
-    let side = |texts: &[String]| {
-        texts
-            .iter()
-            .map(|text| read_decimal(text))
-            .collect::<Option<Vec<RBig>>>()
-    };
-    Some(ExactPoint {
-        w: side(w)?,
-        v: side(v)?,
-    })
-}
-
-/// A plain decimal such as `-0.25`, exactly; at most 2,000 characters.
-fn read_decimal(text: &str) -> Option<RBig> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !plain(whole) || !plain(fraction) || text.len() > 2000 {
-        return None;
-    }
-    let numerator: dashu_int::IBig = format!("{whole}{fraction}").parse().ok()?;
-    let denominator = dashu_int::IBig::from(10).pow(fraction.len());
-    let value = RBig::from(numerator) / RBig::from(denominator);
-    Some(if text.starts_with('-') { -value } else { value })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
 
-    #[test]
-    fn decimals_are_short_and_exact() {
-        assert_eq!(decimal(-0.2500001, 2), "-0.25");
-        assert_eq!(decimal(-0.001, 2), "0");
-        assert_eq!(decimal(1200.0, 0), "1200");
-        assert_eq!(exact_decimal(0.375), "0.375");
-        assert_eq!(
-            exact_decimal(0.1),
-            "0.1000000000000000055511151231257827021181583404541015625"
+    use super::*;
+    use crate::case::Case;
+    use crate::engine::points::Draw;
+    use crate::eval::float::FloatArithmetic;
+    use crate::eval::tensor::Evaluator;
+    use crate::graph::op::Input;
+
+    /// A claim of an inequality about `f`, whose parameter is `p` of shape `[3]`.
+    fn claim(f: &str, inequality: &str, region: &str) -> Claim {
+        let text = format!(
+            r#"{{"name": "n", "title": "t", "source": {{"work": "ours"}}, "data": {{"c": [3, 4, 12]}},
+            "parameters": {{"p": [3]}}, "define": {{"f": "{f}"}}, "claim": {{"inequality": "{inequality}"}},
+            "region": {region}, "check": {{"seed": 5}}}}"#
         );
+        let case =
+            Case::parse(&text, "n.json", Path::new("."), false).unwrap_or_else(|error| panic!("{error}"));
+        Claim::new(&case).unwrap_or_else(|error| panic!("{}", error.render(false)))
+    }
+
+    /// With kinks, a box and a ball, and an inequality of the region.
+    fn crooked() -> Claim {
+        claim(
+            "sum(tanh(2 * p)) + abs(p[0] - p[1]) + relu(p[2])^2/2",
+            "dot(grad(f)(w), w - v) >= f(w) - f(v)",
+            r#"{"w": {"box": [-1, 1]}, "v": {"ball": {"center": [0, 0.5, 0], "radius": 1}}, "where": ["p[0] + p[1] <= 1"]}"#,
+        )
+    }
+
+    fn starts(points: &Points, count: u64) -> Vec<Candidate> {
+        let mut points = points.clone();
+        let draw = |index| Candidate {
+            point: points.draw(Draw::Uniform, index).0.unwrap(),
+            slack: f64::INFINITY,
+        };
+        (0..count).map(draw).collect()
+    }
+
+    fn on<'a>(claim: &'a Claim, points: &'a Points, level: Level) -> Pass<'a> {
+        Pass { claim, points, level }
+    }
+
+    fn gradients(claim: &Claim) -> (Graph, Vec<NodeId>) {
+        let mut graph = claim.graph.clone();
+        let gradients = [Input::W, Input::V].map(|input| graph.gradient(claim.slack, input, claim.dimension));
+        (graph, gradients.to_vec())
+    }
+
+    fn same(a: &Candidate, b: &Candidate) -> bool {
+        a.point == b.point && a.slack.to_bits() == b.slack.to_bits()
     }
 
     #[test]
-    fn reading_is_exact_and_strict() {
-        assert_eq!(read_decimal("-0.25"), Some(RBig::from(-1) / RBig::from(4)));
-        assert_eq!(read_decimal("3"), Some(RBig::from(3)));
-        for bad in ["", "-", ".5", "1e5", "0x1", "1/2", "--1", "1.2.3", "+1", "inf"] {
-            assert_eq!(read_decimal(bad), None, "{bad}");
+    fn a_start_does_not_depend_on_those_beside_it() {
+        let claim = crooked();
+        let points = Points::new(&claim, 5);
+        let starts = starts(&points, 19);
+        let (graph, gradients) = gradients(&claim);
+        let pass = on(&claim, &points, Level::widest());
+        let descend = |starts: &[Candidate]| {
+            pass.run(&graph, &gradients, starts, |block, _| {
+                descent::steepest(block, 2.0)
+            })
+            .unwrap()
+        };
+        let directions = Directions::new(5, pass.level, [3, 3].into_iter());
+        let wander = |starts: &[Candidate], first: usize| {
+            let act = |block: &mut Block, numbers: Range<usize>| {
+                descent::random(block, &directions, (first + numbers.start) as u64, 2.0);
+            };
+            pass.run(&graph, &[], starts, act).unwrap()
+        };
+        let (together, evaluations) = descend(&starts);
+        let (moved, _) = wander(&starts, 0);
+        let mut alone = Vec::new();
+        for (number, start) in starts.iter().enumerate() {
+            let (found, evaluations) = descend(std::slice::from_ref(start));
+            assert!(same(&found[0], &together[number]), "{number}");
+            alone.push(evaluations);
+            let (found, _) = wander(std::slice::from_ref(start), number);
+            assert!(same(&found[0], &moved[number]), "{number}");
         }
+        // they do not end together
+        assert!(alone.iter().min() < alone.iter().max());
+        assert_eq!(alone.iter().sum::<u64>(), evaluations);
+    }
+
+    #[test]
+    fn the_search_does_not_depend_on_the_instruction_set() {
+        let claim = crooked();
+        let points = Points::new(&claim, 5);
+        let starts = starts(&points, 11);
+        let (record, found) = on(&claim, &points, Level::Portable).search(&starts).unwrap();
+        for level in Level::available() {
+            let (other, others) = on(&claim, &points, level).search(&starts).unwrap();
+            assert_eq!(other, record, "{level:?}");
+            assert!(found.iter().zip(&others).all(|(a, b)| same(a, b)), "{level:?}");
+        }
+    }
+
+    /// The first directions are the gradients, and a motion ends where the projection of the set does.
+    #[test]
+    fn points_move_against_their_gradients_and_back_into_the_region() {
+        let claim = crooked();
+        let points = Points::new(&claim, 5);
+        let starts = starts(&points, 8);
+        let (graph, gradients) = gradients(&claim);
+        let mut evaluator = Evaluator::new(&graph, &gradients, FloatArithmetic);
+        let roots = [&[claim.slack], claim.region.constraints.as_slice(), &gradients].concat();
+        let constraints = claim.region.constraints.len();
+        let mut block = Block::new(Bulk::narrow(&graph, &roots).unwrap(), constraints, &points);
+        block.load(&starts);
+        block.begin();
+        let used = block.used;
+        descent::turn(&mut block, &used);
+        for (lane, start) in starts.iter().enumerate() {
+            evaluator.run(&[(Input::W, &start.point.w), (Input::V, &start.point.v)]);
+            for (number, side) in block.sides.iter().enumerate() {
+                for (entry, expected) in side.direction.iter().zip(evaluator.root(number)) {
+                    assert!(
+                        (entry[lane] - expected).abs() <= 1e-12,
+                        "{} {expected}",
+                        entry[lane]
+                    );
+                }
+            }
+        }
+        let along = std::array::from_fn(|lane| -(lane as f64) / 4.0);
+        block.accept(&along, &[0.0; LANES], &used);
+        for (lane, found) in block.found().into_iter().enumerate() {
+            for (number, (input, set)) in points.free().iter().enumerate() {
+                let directions = &block.sides[number].direction;
+                let mut expected: Vec<f64> = (starts[lane].point.side(*input).iter().zip(directions))
+                    .map(|(x, direction)| x + along[lane] * direction[lane])
+                    .collect();
+                set.project(&mut expected);
+                assert_eq!(found.point.side(*input), expected, "{lane}");
+            }
+        }
+    }
+
+    fn lowest(claim: &Claim) -> f64 {
+        let points = Points::new(claim, 5);
+        let (search, _) = on(claim, &points, Level::widest())
+            .search(&starts(&points, 3))
+            .unwrap();
+        search.lowest.unwrap()
+    }
+
+    /// Squares of distances from (2, 1/4, -1/3): in the box the nearest point is (1, 1/4, -1/3), at distance 1.
+    #[test]
+    fn descent_comes_to_the_nearest_point_of_a_box() {
+        let distance = "(w[0] - 2)^2 + (w[1] - 1/4)^2 + (w[2] + 1/3)^2 >= 0";
+        let found = lowest(&claim("p[0]", distance, r#"{"w": {"box": [-1, 1]}}"#));
+        assert!((found - 1.0).abs() < 1e-9, "{found}");
+    }
+
+    /// And 3/2 where the first coordinate is at most 1/2. Nothing leads along that wall but random moves.
+    #[test]
+    fn no_point_is_outside_the_constraints() {
+        let distance = "(w[0] - 2)^2 + (w[1] - 1/4)^2 + (w[2] + 1/3)^2 >= 0";
+        let region = r#"{"w": {"box": [-1, 1]}, "where": ["p[0] <= 1/2"]}"#;
+        let found = lowest(&claim("p[0]", distance, region));
+        assert!((2.25..2.26).contains(&found), "{found}");
+    }
+
+    /// `<c, w>` with `|c| = 13` is `<c, center> - 13 radius = 3 - 26` at the lowest.
+    #[test]
+    fn descent_comes_to_the_end_of_a_ball() {
+        let region = r#"{"w": {"ball": {"center": [1, 0, 0], "radius": 2}}}"#;
+        let found = lowest(&claim("p[0]", "dot(c, w) >= 0", region));
+        assert!((found + 23.0).abs() < 1e-9, "{found}");
     }
 }

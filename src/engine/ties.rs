@@ -2,6 +2,7 @@
 //! index only, or all of them, are equal. Where every hidden unit of a layer is the same, for instance,
 //! the columns (or the rows) of its weights are.
 
+use crate::eval::bulk::Lane;
 use crate::graph::size;
 
 /// A partition of the coordinates of a point into groups that move together.
@@ -32,11 +33,11 @@ impl Tie {
         ties
     }
 
-    /// Gives every coordinate the value of the first of its group.
-    pub fn apply(&self, x: &mut [f64]) {
+    /// Gives every coordinate of one of the points the value of the first of its group.
+    pub fn apply(&self, points: &mut [Lane], lane: usize) {
         for group in &self.groups {
             for &coordinate in group {
-                x[coordinate] = x[group[0]];
+                points[coordinate][lane] = points[group[0]][lane];
             }
         }
     }

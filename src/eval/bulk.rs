@@ -75,6 +75,11 @@ impl Bulk {
         Bulk { plan, slots, level }
     }
 
+    /// Numbers in its buffers.
+    pub fn numbers(&self) -> usize {
+        LANES * self.plan.slots.iter().sum::<usize>()
+    }
+
     /// The instruction set that it runs on.
     pub fn level(&self) -> Level {
         self.level
