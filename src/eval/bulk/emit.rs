@@ -13,7 +13,7 @@ const STRIP_BYTES: usize = 64 << 10;
 /// Rows of a strip: at least so many,
 const LEAST_STRIP: usize = 8;
 /// and so many where the other factor of a product does not fit beside it.
-const LONG_STRIP: usize = 32;
+const LONG_STRIP: usize = 128;
 
 /// Compiles a program, whose results are the roots.
 pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {

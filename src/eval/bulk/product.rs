@@ -4,12 +4,20 @@
 //! extents of the factors are compared with the strides once, before the loops, which then go by pointers.
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
+
 use super::buffer::Lane;
 use super::elementwise::{leaky_relu, relu};
 use super::vector::Vector;
 
+/// Entries of the right factor that are copied to lie side by side.
+const PANEL: usize = 256;
+/// Bytes of the right factor beyond which some columns of it are copied before they are used: those that lie far apart
+/// would not stay in the first-level cache, where addresses at such distances have the same few places.
+const SPREAD: usize = 16 << 10;
+
 /// An entry of a factor: one number for all points, or one for each.
-pub(super) trait Entry {
+pub(super) trait Entry: Copy {
     fn load<V: Vector>(&self) -> V;
 }
 
@@ -124,16 +132,60 @@ pub(super) fn multiply<
             && shape.out.extent(rows, columns) <= out.len(),
         "a factor is too short"
     );
+    let spread = shape.right.extent(inner, columns) * size_of::<B>() > SPREAD && rows >= 2 * ROWS;
     let (a, b, out) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
     let mut column = 0;
     // SAFETY: the tiles lie within the matrices, and these within the slices
     while column + COLUMNS <= columns {
-        unsafe { column_of_tiles::<V, ROWS, COLUMNS, A, B, F>(a, b, f, shape, column, out) };
+        if spread {
+            unsafe { packed::<V, ROWS, COLUMNS, A, B, F>(a, b, f, shape, column, out) };
+        } else {
+            unsafe { column_of_tiles::<V, ROWS, COLUMNS, A, B, F>(a, b, f, shape, column, out) };
+        }
         column += COLUMNS;
     }
     while column < columns {
         unsafe { column_of_tiles::<V, ROWS, 1, A, B, F>(a, b, f, shape, column, out) };
         column += 1;
+    }
+}
+
+/// Tiles below each other, with the columns of the right factor copied first.
+#[inline(always)]
+unsafe fn packed<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry, F: Function>(
+    a: *const A,
+    b: *const B,
+    f: F,
+    shape: Shape,
+    column: usize,
+    out: *mut Lane,
+) {
+    let mut panel = [const { MaybeUninit::<B>::uninit() }; PANEL];
+    let depth = PANEL / COLUMNS;
+    let mut first = 0;
+    while first < shape.inner {
+        let part = Shape {
+            inner: depth.min(shape.inner - first),
+            right: Strides {
+                row: COLUMNS,
+                column: 1,
+            },
+            more: shape.more || first > 0,
+            ..shape
+        };
+        // SAFETY: the panel has room for `depth` rows, and what is read of it has been written
+        unsafe {
+            for row in 0..part.inner {
+                for number in 0..COLUMNS {
+                    let entry = *b.add(shape.right.at(first + row, column + number));
+                    panel[row * COLUMNS + number].write(entry);
+                }
+            }
+            let a = a.add(first * shape.left.column);
+            let out = out.add(shape.out.at(0, column));
+            column_of_tiles::<V, ROWS, COLUMNS, A, B, F>(a, panel.as_ptr().cast(), f, part, 0, out);
+        }
+        first += depth;
     }
 }
 
