@@ -76,7 +76,7 @@ impl Arithmetic for FloatArithmetic {
             Unary::StepRight => step(x, 1.0),
             Unary::Pow(Exponent { num, den: 1 }) => integer_power(x, num),
             Unary::Pow(Exponent { num, den: 2 }) => integer_power(x.sqrt(), num),
-            Unary::Pow(Exponent { num, den }) => libm::pow(x, f64::from(num) / f64::from(den)),
+            Unary::Pow(Exponent { num, den }) => rational_power(x, num, den),
         }
     }
 
@@ -160,6 +160,18 @@ impl Arithmetic for FloatArithmetic {
     fn take_flags(&mut self) -> Flags {
         Flags::default()
     }
+}
+
+/// `x^(num/den)`: the power with the exponent rounded to binary64, times `x` to what that rounding has lost, to first order.
+pub(super) fn rational_power(x: f64, num: i32, den: u32) -> f64 {
+    let (num, den) = (f64::from(num), f64::from(den));
+    let exponent = num / den;
+    let power = libm::pow(x, exponent);
+    if power == 0.0 || !power.is_finite() {
+        return power;
+    }
+    let lost = libm::fma(-exponent, den, num) / den;
+    power + power * (lost * libm::log(x))
 }
 
 /// `x^n` by repeated squaring; the bulk evaluator has it inlined for each instruction set.

@@ -5,6 +5,7 @@ use super::elementary as e;
 use super::number::{Number, Vectors};
 use super::plan::{Fused, Inner, Outer};
 use super::vector::Vector;
+use crate::eval::float::rational_power;
 use crate::graph::op::{Binary, Exponent, Unary};
 
 /// An operand: an entry for each of the result, or one for all.
@@ -143,8 +144,7 @@ pub(super) fn unary<V: Vector>(op: Unary, x: &[Lane], out: &mut [Lane]) {
         Unary::Pow(Exponent { num: 1, den: 2 }) => each!(V, out, x => x.sqrt()),
         Unary::Pow(Exponent { num, den: 2 }) => each!(V, out, x => power(x.sqrt(), num)),
         Unary::Pow(Exponent { num, den }) => {
-            let exponent = f64::from(num) / f64::from(den);
-            one_by_one!(out, x => libm::pow(x, exponent));
+            one_by_one!(out, x => rational_power(x, num, den));
         }
     }
 }

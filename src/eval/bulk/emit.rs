@@ -8,8 +8,10 @@ use super::plan::{
 };
 use super::schedule::{Role, Schedule};
 
-/// Bytes that a strip may take: most of what it reads again then stands in the first-level cache, and its loops are long.
-const STRIP_BYTES: usize = 64 << 10;
+/// Bytes that a strip may take: what it reads again then stands in the second-level cache, and its loops are long.
+const STRIP_BYTES: usize = 256 << 10;
+/// Bytes of a factor of a product beyond which it does not stand in a cache beside the strip.
+const LARGE_FACTOR: usize = 64 << 10;
 /// Rows of a strip: at least so many,
 const LEAST_STRIP: usize = 8;
 /// and so many where the other factor of a product does not fit beside it.
@@ -212,7 +214,7 @@ impl Emitter<'_> {
             }
         }
         let bytes = LANES * size_of::<f64>();
-        let least = if factor * bytes > STRIP_BYTES {
+        let least = if factor * bytes > LARGE_FACTOR {
             LONG_STRIP
         } else {
             LEAST_STRIP
