@@ -913,3 +913,35 @@ fn bulk_evaluation_of_wide_products_is_that_of_the_reference() {
         }
     }
 }
+
+/// Products whose right factor is copied part by part, at two points: each entry is the sum over the inner axis in order, each
+/// term rounded once with the sum that it goes into.
+#[test]
+fn large_products_are_their_sums_in_order() {
+    let mut rng = ChaCha8Rng::seed_from_u64(8);
+    for [rows, inner, columns] in [[37, 300, 5], [16, 70, 9], [64, 128, 64], [5, 257, 3]] {
+        let x: Vec<f64> = (0..rows * inner).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let w: Vec<f64> = (0..2 * inner * columns)
+            .map(|_| rng.random_range(-1.0..1.0))
+            .collect();
+        let mut graph = Graph::new();
+        let left = graph.data(x.as_slice().into(), &[rows, inner]);
+        let right = graph.input(Input::W, inner * columns);
+        let right = graph.reshape(right, &[inner, columns]);
+        let root = graph.matmul(left, right);
+        for level in Level::available() {
+            let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
+            let values = bulk.run(&w, &[], 2).expect("a run").remove(0);
+            for (point, values) in values.chunks(rows * columns).enumerate() {
+                let w = &w[point * inner * columns..];
+                for (place, value) in values.iter().enumerate() {
+                    let (row, column) = (place / columns, place % columns);
+                    let sum = (0..inner).fold(-0.0, |sum, k| {
+                        f64::mul_add(x[row * inner + k], w[k * columns + column], sum)
+                    });
+                    assert_eq!(*value, sum, "{level:?}, entry {row}, {column}");
+                }
+            }
+        }
+    }
+}

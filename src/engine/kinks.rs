@@ -217,3 +217,58 @@ pub(super) fn arguments(graph: &Graph, root: NodeId) -> Vec<NodeId> {
     found.dedup();
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::case::Case;
+    use crate::claim::Claim;
+    use crate::engine::points::{Draw, Point, Points};
+
+    fn points(slack: &str, rest: &str) -> Points {
+        let text = format!(
+            r#"{{"name": "a", "parameters": {{"x": [2]}}, "define": {{"f": "sum(x)"}},
+                "claim": {{"inequality": "{slack} >= 0*f(w)"}}, "region": {{"w": {{"box": [-1, 1]}}{rest}}}}}"#
+        );
+        let case =
+            Case::parse(&text, "case.json", Path::new("."), false).unwrap_or_else(|error| panic!("{error}"));
+        let claim = Claim::new(&case).unwrap_or_else(|fault| panic!("{}", fault.render(false)));
+        Points::new(&claim, 3)
+    }
+
+    /// The arguments are `w_1 - 1/4`, linear along every segment, and `w_2^3 + w_1 w_2`: where the point is not next to a zero
+    /// of one, neither changes sign between the ends.
+    #[test]
+    fn points_lie_next_to_a_kink() {
+        let arguments = |w: &[f64]| [w[0] - 0.25, w[1].powi(3) + w[0] * w[1]];
+        let mut points = points("relu(w[0] - 1/4) + abs(w[1]^3 + w[0]*w[1])", "");
+        let (mut near, mut exact) = ([0, 0], 0);
+        for (point, _) in points.draws(Draw::NearKink, 0..400) {
+            let Point { w, .. } = point.expect("no constraints");
+            for (count, argument) in near.iter_mut().zip(arguments(&w)) {
+                *count += usize::from(argument.abs() < 1e-13);
+                exact += usize::from(argument == 0.0);
+            }
+        }
+        // a segment between uniform points crosses w_1 = 1/4 with probability 2 * 5/8 * 3/8 = 0.47, and is then taken there at
+        // least half of the time
+        assert!(near[0] > 70 && near[1] > 70, "{near:?}");
+        assert!(near[0] + near[1] > 200, "{near:?}");
+        assert!(exact > 20, "{exact}");
+    }
+
+    /// However many are drawn together, with constraints that half of them do not meet.
+    #[test]
+    fn together_or_alone_they_are_the_same() {
+        for rest in ["", r#", "where": ["w[0] + w[1] >= 0"]"#] {
+            let mut points = points("relu(w[0] - 1/4) + abs(w[1]^3 + w[0]*w[1])", rest);
+            let together = points.draws(Draw::NearKink, 5..28);
+            let tries: u64 = together.iter().map(|(_, tries)| tries).sum();
+            assert_eq!(tries > 23, !rest.is_empty(), "{tries}");
+            for (index, point) in (5..).zip(together) {
+                assert_eq!(points.draw(Draw::NearKink, index), point);
+            }
+        }
+    }
+}

@@ -18,10 +18,14 @@ const SPREAD: usize = 16 << 10;
 
 /// An entry of a factor: one number for all points, or one for each.
 pub(super) trait Entry: Copy {
+    /// Whether entries are so large that a matrix of them may be spread over the memory.
+    const LARGE: bool;
     fn load<V: Vector>(&self) -> V;
 }
 
 impl Entry for f64 {
+    const LARGE: bool = false;
+
     #[inline(always)]
     fn load<V: Vector>(&self) -> V {
         V::splat(*self)
@@ -29,6 +33,8 @@ impl Entry for f64 {
 }
 
 impl Entry for Lane {
+    const LARGE: bool = true;
+
     #[inline(always)]
     fn load<V: Vector>(&self) -> V {
         V::load(self)
@@ -132,7 +138,8 @@ pub(super) fn multiply<
             && shape.out.extent(rows, columns) <= out.len(),
         "a factor is too short"
     );
-    let spread = shape.right.extent(inner, columns) * size_of::<B>() > SPREAD && rows >= 2 * ROWS;
+    let bytes = shape.right.extent(inner, columns) * size_of::<B>();
+    let spread = B::LARGE && bytes > SPREAD && rows >= 2 * ROWS;
     let (a, b, out) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
     let mut column = 0;
     // SAFETY: the tiles lie within the matrices, and these within the slices
