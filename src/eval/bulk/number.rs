@@ -187,6 +187,10 @@ impl<V: Vector, const COUNT: usize> Vectors<V> for Group<V, COUNT> {
         self.0[number]
     }
 
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "the adaptors of iterators are not always compiled for the instruction set"
+    )]
     #[inline(always)]
     fn store(self, lanes: &mut [Lane]) {
         let lanes = &mut lanes[..COUNT];
