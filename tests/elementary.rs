@@ -1,6 +1,6 @@
 //! Errors of the elementary functions, of the bulk evaluator and of `libm` where the interval arithmetic uses it.
 //!
-//! `cargo test` holds 5,000 values of each against the checker arithmetic. With `PROXYCERT_ULP=full` 10^8 values of each, or as
+//! `cargo test` holds 20,000 values of each against the checker arithmetic. With `PROXYCERT_ULP=full` 10^8 values of each, or as
 //! many as the variable says, go to `oracle/ulp.c`, which holds them against MPFR: that needs `cc` and the library
 //! (Debian: `libmpfr-dev`). `--nocapture` shows the table of the largest errors.
 //!
@@ -296,7 +296,7 @@ fn asked() -> Option<usize> {
 
 /// Prints a row of the table for each function: its largest error, where, and the steps that it is moved outward by.
 fn hold(source: &str, functions: Vec<Function>) {
-    const FEW: usize = 5_000;
+    const FEW: usize = 20_000;
     let folder = tempfile::tempdir().expect("a folder");
     let deep = asked().map(|count| (compile(folder.path()), count));
     let mut failures = Vec::new();

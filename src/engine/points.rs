@@ -254,15 +254,13 @@ impl Points {
             .collect();
         for attempt in 1..=MAX_DRAWS {
             let points = self.once(draw, &mut open);
-            let mut met = Vec::new();
-            for ((place, _), point) in open.iter().zip(points) {
-                met.push(self.satisfies(&point));
-                if met.last() == Some(&true) {
-                    found[*place] = (Some(point), attempt);
+            for ((place, stream), point) in std::mem::take(&mut open).into_iter().zip(points) {
+                if self.satisfies(&point) {
+                    found[place] = (Some(point), attempt);
+                } else {
+                    open.push((place, stream));
                 }
             }
-            let mut met = met.into_iter();
-            open.retain(|_| met.next() == Some(false));
             if open.is_empty() || self.free.is_empty() {
                 break;
             }
