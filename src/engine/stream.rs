@@ -42,11 +42,21 @@ impl Stream {
 
     /// A uniform direction: a unit vector.
     pub(crate) fn direction(&mut self, dimension: usize) -> Vec<f64> {
+        self.unit(dimension, Stream::normal)
+    }
+
+    /// The direction of a uniform point of the cube: a unit vector, at a fifth of the cost of a uniform one.
+    pub(crate) fn scattered(&mut self, dimension: usize) -> Vec<f64> {
+        self.unit(dimension, |stream| 2.0 * stream.uniform() - 1.0)
+    }
+
+    /// A vector of such numbers, scaled to length 1.
+    fn unit(&mut self, dimension: usize, number: fn(&mut Stream) -> f64) -> Vec<f64> {
         loop {
-            let normals: Vec<f64> = (0..dimension).map(|_| self.normal()).collect();
-            let length = libm::sqrt(normals.iter().map(|x| x * x).sum());
+            let numbers: Vec<f64> = (0..dimension).map(|_| number(self)).collect();
+            let length = libm::sqrt(numbers.iter().map(|x| x * x).sum());
             if length > 0.0 {
-                return normals.iter().map(|x| x / length).collect();
+                return numbers.iter().map(|x| x / length).collect();
             }
         }
     }
@@ -105,7 +115,7 @@ struct Uniform<'a, 'b> {
 
 impl Kernel for Uniform<'_, '_> {
     #[inline(always)]
-    fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(self) {
+    fn run<V: Vector, const ROWS: usize>(self) {
         let Uniform {
             key,
             index,

@@ -20,6 +20,7 @@ mod schedule;
 mod vector;
 mod widen;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::graph::op::Input;
@@ -156,6 +157,15 @@ impl Bulk {
     /// Numbers of entries of the roots.
     pub fn sizes(&self) -> impl Iterator<Item = usize> {
         self.plan.roots.iter().map(|(_, size)| *size)
+    }
+
+    /// Entries of a root that depends on the points, at the points of the block that a narrow evaluator evaluated last.
+    pub fn lanes(&self, root: usize, positions: Range<usize>) -> impl Iterator<Item = &Lane> {
+        let (slot, places) = match &self.plan.roots[root].0 {
+            Value::Numbers(_) => unreachable!("it depends on the points"),
+            Value::Lanes(slot, places) => (self.slots[*slot].lanes(), places),
+        };
+        positions.map(move |position| &slot[places.at(position)])
     }
 
     /// An entry of a root at the points of one of the blocks that were evaluated last.

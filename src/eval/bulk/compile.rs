@@ -5,11 +5,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::plan::{Fused, Places, Root, Through, Value};
+use super::buffer::LANES;
+use super::plan::{Fused, PANEL_COLUMNS, Places, Root, Through, Value};
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::{Evaluator, for_each_index, offset, row_major, strides};
 use crate::graph::op::{Along, Binary, Input, Op, Reduction, Unary};
 use crate::graph::{Graph, NodeId, size};
+
+/// Rows of a product from which on the columns of its right factor are copied side by side first,
+const PANEL_ROWS: usize = 16;
+/// where that is an input of more bytes: columns far apart would not stay in the first-level cache, where addresses at such
+/// distances have the same few places.
+const PANEL_BYTES: usize = 16 << 10;
 
 /// A tensor to be computed, by number.
 pub(super) type Item = usize;
@@ -23,6 +30,12 @@ pub(super) enum Work {
     Product {
         sides: [Value<Item>; 2],
         through: Through,
+        /// matrices that the left factor is a function of as well
+        beside: Vec<Value<Item>>,
+        /// a row that is added to each of the result
+        plus: Option<Value<Item>>,
+        /// the right factor stands in panels of [`PANEL_COLUMNS`]
+        panels: bool,
         rows: usize,
         inner: usize,
         columns: usize,
@@ -38,7 +51,10 @@ impl Work {
         match self {
             Work::Input(_) => Vec::new(),
             Work::Unary(_, x) | Work::Reduce(_, x, _) | Work::Along(_, x, _) => vec![x],
-            Work::Binary(_, sides) | Work::Product { sides, .. } => sides.iter().collect(),
+            Work::Binary(_, sides) => sides.iter().collect(),
+            Work::Product {
+                sides, beside, plus, ..
+            } => sides.iter().chain(beside).chain(plus).collect(),
             Work::Fused(_, sides) => sides.iter().collect(),
             Work::Assemble(parts) => parts.iter().map(|(value, _)| value).collect(),
         }
@@ -48,7 +64,10 @@ impl Work {
         match self {
             Work::Input(_) => Vec::new(),
             Work::Unary(_, x) | Work::Reduce(_, x, _) | Work::Along(_, x, _) => vec![x],
-            Work::Binary(_, sides) | Work::Product { sides, .. } => sides.iter_mut().collect(),
+            Work::Binary(_, sides) => sides.iter_mut().collect(),
+            Work::Product {
+                sides, beside, plus, ..
+            } => sides.iter_mut().chain(beside).chain(plus).collect(),
             Work::Fused(_, sides) => sides.iter_mut().collect(),
             Work::Assemble(parts) => parts.iter_mut().map(|(value, _)| value).collect(),
         }
@@ -104,6 +123,19 @@ impl Program {
         match &value {
             Value::Numbers(_) => self.add(Work::Assemble(vec![(value, (0..size).collect())]), size),
             Value::Lanes(..) => self.compact(value, size),
+        }
+    }
+
+    /// A matrix in panels, once for all products with it.
+    fn in_panels(&mut self, value: Value<Item>, rows: usize, columns: usize) -> Value<Item> {
+        let places = panel_places(rows, columns);
+        let known = self.works.iter().position(|work| match work {
+            Work::Assemble(parts) => parts.iter().all(|(own, at)| own.same(&value) && at[..] == places),
+            _ => false,
+        });
+        match known {
+            Some(item) => Value::Lanes(item, Places::Run(0)),
+            None => self.add(Work::Assemble(vec![(value, places.into())]), rows * columns),
         }
     }
 
@@ -212,11 +244,23 @@ impl Program {
                     .zip(starts(1, inner * columns))
                     .map(|(left, right)| [left, right])
                     .collect();
-                let sides = [0, 1].map(|number| self.compact(arg(number).clone(), size(arg_shape(number))));
+                let mut sides =
+                    [0, 1].map(|number| self.compact(arg(number).clone(), size(arg_shape(number))));
+                let bytes = inner * columns * LANES * size_of::<f64>();
+                let panels = arg_shape(1).len() == 2
+                    && rows >= PANEL_ROWS
+                    && bytes > PANEL_BYTES
+                    && matches!(&sides[1], Value::Lanes(base, _) if matches!(self.works[*base], Work::Input(_)));
+                if panels {
+                    sides[1] = self.in_panels(sides[1].clone(), inner, columns);
+                }
                 self.add(
                     Work::Product {
                         sides,
                         through: Through::Nothing,
+                        beside: Vec::new(),
+                        plus: None,
+                        panels,
                         rows,
                         inner,
                         columns,
@@ -308,6 +352,18 @@ fn differences(graph: &Graph, roots: &[NodeId]) -> HashMap<NodeId, [NodeId; 2]> 
         }
     }
     found
+}
+
+/// Where the entries of a matrix stand in panels.
+fn panel_places(rows: usize, columns: usize) -> Vec<usize> {
+    let place = |row: usize, column: usize| {
+        let first = column / PANEL_COLUMNS * PANEL_COLUMNS;
+        let width = PANEL_COLUMNS.min(columns - first);
+        first * rows + row * width + column - first
+    };
+    (0..rows)
+        .flat_map(|row| (0..columns).map(move |column| place(row, column)))
+        .collect()
 }
 
 /// Where the entries of a tensor of this shape stand, with these distances along its axes.

@@ -1,6 +1,6 @@
 //! Elementwise operations on neighbouring entries.
 
-use super::buffer::Lane;
+use super::buffer::{LANES, Lane};
 use super::elementary as e;
 use super::number::{Number, Vectors};
 use super::plan::{Fused, Inner, Outer};
@@ -96,6 +96,24 @@ macro_rules! one_by_one {
     };
 }
 
+/// Takes the values at angles that the vector form does not reach, or NaN, from `libm`.
+#[inline(always)]
+fn replace_large(x: &[Lane], out: &mut [Lane], f: fn(f64) -> f64) {
+    for (out, x) in out.iter_mut().zip(x) {
+        let mut near = true;
+        for x in x {
+            near &= x.abs() <= e::LARGEST_ANGLE;
+        }
+        if !near {
+            for (out, x) in out.iter_mut().zip(x) {
+                if !(x.abs() <= e::LARGEST_ANGLE) {
+                    *out = f(*x);
+                }
+            }
+        }
+    }
+}
+
 /// 0 below zero, 1 above, a value at zero; NaN stays.
 #[inline(always)]
 fn step<N: Number>(x: N, at_zero: f64) -> N {
@@ -129,12 +147,18 @@ pub(super) fn unary<V: Vector>(op: Unary, x: &[Lane], out: &mut [Lane]) {
         Unary::Log1p => each!(V, out, x => e::log1p(x)),
         Unary::Sqrt => each!(V, out, x => x.sqrt()),
         Unary::Abs => each!(V, out, x => x.abs()),
-        Unary::Sin => one_by_one!(out, x => libm::sin(x)),
-        Unary::Cos => one_by_one!(out, x => libm::cos(x)),
+        Unary::Sin => {
+            each!(V, out, x => e::sin(x));
+            replace_large(x, out, libm::sin);
+        }
+        Unary::Cos => {
+            each!(V, out, x => e::cos(x));
+            replace_large(x, out, libm::cos);
+        }
         Unary::Tanh => each!(V, out, x => e::tanh(x)),
         Unary::Sigmoid => each!(V, out, x => e::sigmoid(x)),
         Unary::LogSigmoid => each!(V, out, x => e::log_sigmoid(x)),
-        Unary::Erf => one_by_one!(out, x => libm::erf(x)),
+        Unary::Erf => each!(V, out, x => e::erf(x)),
         Unary::Relu => each!(V, out, x => relu(x)),
         Unary::Sign => each!(V, out, x => (step(x, 0.5) * Number::splat(2.0) - Number::splat(1.0))),
         Unary::Step => each!(V, out, x => step(x, 0.0)),
@@ -158,7 +182,13 @@ pub(super) fn binary<V: Vector>(op: Binary, x: Operand, y: Operand, out: &mut [L
         Binary::Div => each!(V, out, x, y => (x / y)),
         Binary::Max => each!(V, out, x, y => first_if(y.at_most(x), x, y)),
         Binary::Min => each!(V, out, x, y => first_if(x.at_most(y), x, y)),
-        Binary::LeakyRelu => each!(V, out, x, y => leaky_relu(x, y)),
+        Binary::LeakyRelu => match y {
+            Operand::One(slope) if 0.0 < slope[0] && slope[0] <= 1.0 && slope == [slope[0]; LANES] => {
+                let x = x.many();
+                each!(V, out, x => leaky_relu_upward(x, Number::splat(slope[0])));
+            }
+            _ => each!(V, out, x, y => leaky_relu(x, y)),
+        },
         Binary::LeakyStep => each!(V, out, x, y => leaky_step(x, y)),
     }
 }
@@ -175,14 +205,25 @@ pub(super) fn relu<N: Number>(x: N) -> N {
 }
 
 #[inline(always)]
-pub(super) fn leaky_relu<N: Number>(x: N, y: N) -> N {
+fn leaky_relu<N: Number>(x: N, y: N) -> N {
     N::select(x.less(N::splat(0.0)), y * x, x)
+}
+
+/// The same for a slope in (0, 1].
+#[inline(always)]
+pub(super) fn leaky_relu_upward<N: Number>(x: N, y: N) -> N {
+    x.raised(y * x)
 }
 
 #[inline(always)]
 fn leaky_step<N: Number>(x: N, y: N) -> N {
-    let value = N::select(N::splat(0.0).at_most(x), N::splat(1.0), y);
-    N::select(x.is_nan(), x, value)
+    N::select(x.is_nan(), x, leaky_step_of_number(x, y))
+}
+
+/// The same where `x` is no NaN.
+#[inline(always)]
+pub(super) fn leaky_step_of_number<N: Number>(x: N, y: N) -> N {
+    N::select(N::splat(0.0).at_most(x), N::splat(1.0), y)
 }
 
 /// Two operations in one pass over the operands `x`, `y`, `z`.

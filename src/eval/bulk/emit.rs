@@ -11,11 +11,11 @@ use super::schedule::{Role, Schedule};
 /// Bytes that a strip may take: what it reads again then stands in the second-level cache, and its loops are long.
 const STRIP_BYTES: usize = 256 << 10;
 /// Bytes of a factor of a product beyond which it does not stand in a cache beside the strip.
-const LARGE_FACTOR: usize = 64 << 10;
+const LARGE_FACTOR: usize = 256 << 10;
 /// Rows of a strip: at least so many,
 const LEAST_STRIP: usize = 8;
 /// and so many where the other factor of a product does not fit beside it.
-const LONG_STRIP: usize = 128;
+const LONG_STRIP: usize = 64;
 
 /// Compiles a program, whose results are the roots.
 pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
@@ -64,7 +64,7 @@ pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
     let mut number = 0;
     for (stage, groups) in schedule.stages.iter().enumerate() {
         if stage % 2 == 1 {
-            plan.strips.push(emitter.strips(number, groups));
+            plan.strips.extend(emitter.strips(number, groups));
             number += groups.len();
             continue;
         }
@@ -141,6 +141,10 @@ struct Place {
     number: usize,
     /// rows of a strip; `None` outside of strips
     strip: Option<usize>,
+    /// rows that are the same in all strips, and where they have been repeated
+    repeated: Vec<(Value<Item>, Port)>,
+    /// what has to run before the strips
+    before: Vec<Instruction>,
 }
 
 impl Emitter<'_> {
@@ -160,17 +164,17 @@ impl Emitter<'_> {
 
     /// A group that is computed at once.
     fn outside(&mut self, number: usize, group: &[Item]) -> Strips {
-        let mut place = Place { number, strip: None };
-        let body = vec![self.group(group, &mut place)];
-        Strips {
-            rows: 1,
-            strip: 1,
-            body,
-        }
+        let mut place = Place {
+            number,
+            strip: None,
+            repeated: Vec::new(),
+            before: Vec::new(),
+        };
+        Strips::at_once(vec![self.group(group, &mut place)])
     }
 
-    /// A stage that is computed in strips.
-    fn strips(&mut self, first: usize, groups: &[Vec<Item>]) -> Strips {
+    /// A stage that is computed in strips, and what runs before.
+    fn strips(&mut self, first: usize, groups: &[Vec<Item>]) -> [Strips; 2] {
         let items = || groups.iter().flatten().copied();
         // what outlives a strip must not share its buffers
         for item in items().filter(|item| !self.local[*item]) {
@@ -180,6 +184,8 @@ impl Emitter<'_> {
         let mut place = Place {
             number: first,
             strip: Some(strip),
+            repeated: Vec::new(),
+            before: Vec::new(),
         };
         let mut body = Vec::new();
         for group in groups {
@@ -192,11 +198,17 @@ impl Emitter<'_> {
         let local = std::mem::take(&mut self.local);
         self.release(first..=place.number - 1, |item| !local[item]);
         self.local = local;
-        Strips {
+        for (_, port) in place.repeated {
+            if let Port::Row(slot, _) = port {
+                self.slots.release(slot);
+            }
+        }
+        let strips = Strips {
             rows: self.schedule.rows,
             strip,
             body,
-        }
+        };
+        [Strips::at_once(place.before), strips]
     }
 
     /// Rows of a strip, so that what it holds fits the first-level cache; longer ones where a factor of a product
@@ -235,11 +247,20 @@ impl Emitter<'_> {
             Work::Product {
                 sides: [left, right],
                 through,
+                beside,
+                plus,
+                panels,
                 rows,
                 inner,
                 columns,
                 starts,
             } => {
+                let beside = beside.iter().map(|value| match role {
+                    Role::Outside | Role::Sum => self.run(value, 0),
+                    Role::Row(_) => self.run(value, *inner),
+                });
+                let beside = beside.collect();
+                let plus = plus.as_ref().map(|value| self.run(value, 0));
                 let (left, right, shape) = match role {
                     Role::Outside => (
                         self.matrix(left, 0),
@@ -264,7 +285,10 @@ impl Emitter<'_> {
                 let product = Product {
                     left,
                     through: *through,
+                    beside,
                     right,
+                    plus,
+                    panels: *panels,
                     shape,
                     stride: *inner,
                     starts: starts.clone(),
@@ -324,15 +348,19 @@ impl Emitter<'_> {
     fn matrix(&self, value: &Value<Item>, row: usize) -> Matrix {
         match value {
             Value::Numbers(numbers) => Matrix::Numbers(numbers.clone(), row),
-            Value::Lanes(item, Places::Run(start)) => Matrix::Lanes(self.at(*item, *start, row)),
-            Value::Lanes(_, Places::List(_)) => unreachable!("made compact before"),
+            Value::Lanes(..) => Matrix::Lanes(self.run(value, row)),
+        }
+    }
+
+    /// Entries that follow on each other; `row` is how far a row moves on where they stand outside the strip.
+    fn run(&self, value: &Value<Item>, row: usize) -> At {
+        match value {
+            Value::Lanes(item, Places::Run(start)) => self.at(*item, *start, row),
+            Value::Numbers(_) | Value::Lanes(_, Places::List(_)) => unreachable!("made compact lanes before"),
         }
     }
 
     fn lines(&self, value: &Value<Item>, [outer, length, inner]: [usize; 3], role: Role) -> Lines {
-        let Value::Lanes(item, Places::Run(start)) = value else {
-            unreachable!("made compact lanes before");
-        };
         let (row, shape) = match role {
             Role::Outside => (
                 0,
@@ -345,7 +373,7 @@ impl Emitter<'_> {
             Role::Sum => (inner, [Extent::Fixed(outer), Extent::Strip, Extent::Fixed(inner)]),
         };
         Lines {
-            from: self.at(*item, *start, row),
+            from: self.run(value, row),
             shape,
         }
     }
@@ -411,6 +439,31 @@ impl Emitter<'_> {
         }
     }
 
+    /// Where a row stands that is the same in all strips: it is repeated before these.
+    fn repeated(&mut self, value: &Value<Item>, width: usize, place: &mut Place) -> Option<Port> {
+        let row = match value {
+            _ if place.strip.is_none() || width == 0 => return None,
+            Value::Lanes(item, Places::List(list))
+                if !matches!(self.schedule.roles[*item], Role::Row(_)) && periodic(list, width) =>
+            {
+                let list: Vec<usize> = list.iter().cycle().take(width + TILE).copied().collect();
+                Value::Lanes(self.slot_of[*item], Places::List(list.into()))
+            }
+            Value::Numbers(numbers) if periodic(numbers, width) => {
+                Value::Numbers(numbers.iter().cycle().take(width + TILE).copied().collect())
+            }
+            Value::Numbers(_) | Value::Lanes(..) => return None,
+        };
+        // no strip may write there
+        let slot = self.slots.fresh(width + TILE);
+        place.before.push(Instruction::Assemble {
+            length: width + TILE,
+            parts: vec![(row, (0..width + TILE).collect())],
+            to: slot,
+        });
+        Some(Port::Row(slot, width))
+    }
+
     /// Where a step of a chain finds an operand; loads it into a tile where it does not stand in a row.
     fn port(
         &mut self,
@@ -429,8 +482,13 @@ impl Emitter<'_> {
                 Port::Whole(self.at(*item, *start, row))
             };
         }
-        if let Some((_, port)) = loaded.iter().find(|(known, _)| same(known, value)) {
+        let known = loaded.iter().chain(&place.repeated);
+        if let Some((_, port)) = known.into_iter().find(|(known, _)| known.same(value)) {
             return *port;
+        }
+        if let Some(port) = self.repeated(value, width, place) {
+            place.repeated.push((value.clone(), port));
+            return port;
         }
         let slot = self.slots.take(TILE);
         let port = Port::Tile(slot);
@@ -453,17 +511,11 @@ impl Emitter<'_> {
     }
 }
 
-fn equal<T: PartialEq>(entries: &[T]) -> bool {
-    entries.iter().all(|entry| *entry == entries[0])
+/// Whether the entries are those of the first row, again and again.
+fn periodic<T: PartialEq>(entries: &[T], width: usize) -> bool {
+    (entries.iter().zip(&entries[width.min(entries.len())..])).all(|(entry, next)| entry == next)
 }
 
-/// Whether two operands hold the same entries.
-fn same(a: &Value<Item>, b: &Value<Item>) -> bool {
-    match (a, b) {
-        (Value::Numbers(a), Value::Numbers(b)) => {
-            a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.to_bits() == b.to_bits())
-        }
-        (Value::Lanes(a, places), Value::Lanes(b, others)) => a == b && places == others,
-        (Value::Numbers(_), Value::Lanes(..)) | (Value::Lanes(..), Value::Numbers(_)) => false,
-    }
+fn equal<T: PartialEq>(entries: &[T]) -> bool {
+    entries.iter().all(|entry| *entry == entries[0])
 }

@@ -36,13 +36,15 @@ pub(super) fn fuse(program: &mut Program, roots: &mut [Root<Item>]) {
                     };
                     Some((base, Work::Fused(fused, [x, y, sides[second].clone()])))
                 });
-                match fused {
+                match fused.or_else(|| with_row(program, *op, sides, alone)) {
                     Some(fused) => fused,
                     None => continue,
                 }
             }
             Work::Product {
                 sides: [left, right @ Value::Numbers(_)],
+                plus,
+                panels,
                 rows,
                 inner,
                 columns,
@@ -50,21 +52,44 @@ pub(super) fn fuse(program: &mut Program, roots: &mut [Root<Item>]) {
                 ..
             } if *columns <= FEW_COLUMNS => {
                 let Some(base) = alone(left) else { continue };
-                let (through, x) = match &program.works[base] {
-                    Work::Unary(Unary::Relu, x) => (Through::Relu, x),
-                    Work::Binary(Binary::LeakyRelu, [x, Value::Numbers(slope)])
-                        if slope.iter().all(|number| *number == slope[0]) =>
+                let (through, x, beside) = match &program.works[base] {
+                    Work::Unary(Unary::Relu, x) => (Through::Relu, x, Vec::new()),
+                    Work::Binary(Binary::LeakyRelu, [x, slope]) => match one_slope(slope) {
+                        Some(slope) => (Through::LeakyRelu(slope), x, Vec::new()),
+                        None => continue,
+                    },
+                    Work::Fused(fused, [x, y, z])
+                        if matches!((fused.inner, fused.outer), (Inner::Sub, Outer::Mul)) =>
                     {
-                        (Through::LeakyRelu(slope[0]), x)
+                        let step = alone(z).and_then(|step| {
+                            let slope = step_of(program, step, x);
+                            let found = match slope {
+                                Some(slope) => (Through::LeakyStep(slope), Vec::new()),
+                                None => (Through::TanhStep, vec![root_of(program, step)?]),
+                            };
+                            Some((step, found))
+                        });
+                        let further = step.as_ref().map(|(step, _)| *step);
+                        let (through, last) =
+                            step.map_or_else(|| (Through::Scaled, vec![z.clone()]), |(_, found)| found);
+                        let beside: Vec<Value<Item>> = [vec![y.clone()], last].concat();
+                        if ![x].into_iter().chain(&beside).all(varies) {
+                            continue;
+                        }
+                        further.into_iter().for_each(|step| gone[step] = true);
+                        (through, x, beside)
                     }
                     _ => continue,
                 };
-                if !matches!(x, Value::Lanes(_, Places::Run(_))) {
+                if !varies(x) {
                     continue;
                 }
                 let work = Work::Product {
                     sides: [x.clone(), right.clone()],
                     through,
+                    beside,
+                    plus: plus.clone(),
+                    panels: *panels,
                     rows: *rows,
                     inner: *inner,
                     columns: *columns,
@@ -98,6 +123,96 @@ pub(super) fn fuse(program: &mut Program, roots: &mut [Root<Item>]) {
     }
 }
 
+/// Whether an operand has an entry of its own for each of the result, one after the other.
+fn varies(value: &Value<Item>) -> bool {
+    matches!(value, Value::Lanes(_, Places::Run(_)))
+}
+
+/// The slope of a leaky relu, where it is the same in (0, 1] for all entries.
+fn one_slope(slope: &Value<Item>) -> Option<f64> {
+    let Value::Numbers(slope) = slope else { return None };
+    let first = *slope.first()?;
+    (first > 0.0 && first <= 1.0 && slope.iter().all(|number| *number == first)).then_some(first)
+}
+
+/// The slope of an item that is `leaky_step(x)`.
+fn step_of(program: &Program, item: Item, x: &Value<Item>) -> Option<f64> {
+    match (&program.works[item], x) {
+        (
+            Work::Binary(Binary::LeakyStep, [Value::Lanes(own, Places::Run(from)), slope]),
+            Value::Lanes(base, Places::Run(start)),
+        ) if own == base && from == start => one_slope(slope),
+        _ => None,
+    }
+}
+
+/// `z` of an item that is `1 - z^2`.
+fn root_of(program: &Program, item: Item) -> Option<Value<Item>> {
+    match &program.works[item] {
+        Work::Fused(
+            Fused {
+                inner: Inner::Mul,
+                outer: Outer::From,
+            },
+            [z, other, Value::Numbers(ones)],
+        ) if z.same(other) && ones.iter().all(|one| *one == 1.0) => Some(z.clone()),
+        _ => None,
+    }
+}
+
+/// A product to whose rows the same row is added, and the product alone.
+fn with_row(
+    program: &Program,
+    op: Binary,
+    sides: &[Value<Item>; 2],
+    alone: impl Fn(&Value<Item>) -> Option<Item>,
+) -> Option<(Item, Work)> {
+    if op != Binary::Add {
+        return None;
+    }
+    [(0, 1), (1, 0)].into_iter().find_map(|(first, second)| {
+        let base = alone(&sides[first])?;
+        let Work::Product {
+            sides: factors,
+            through,
+            beside,
+            plus: None,
+            panels,
+            rows,
+            inner,
+            columns,
+            starts,
+        } = &program.works[base]
+        else {
+            return None;
+        };
+        let plus = repeated_row(&sides[second], *rows, *columns).filter(|_| starts.len() == 1)?;
+        let work = Work::Product {
+            sides: factors.clone(),
+            through: *through,
+            beside: beside.clone(),
+            plus: Some(plus),
+            panels: *panels,
+            rows: *rows,
+            inner: *inner,
+            columns: *columns,
+            starts: starts.clone(),
+        };
+        Some((base, work))
+    })
+}
+
+/// The row that a matrix of this size has everywhere, where its entries follow on each other.
+fn repeated_row(value: &Value<Item>, rows: usize, columns: usize) -> Option<Value<Item>> {
+    let Value::Lanes(item, Places::List(list)) = value else {
+        return None;
+    };
+    let start = *list.first()?;
+    let repeated = list.len() == rows * columns
+        && (list.iter().enumerate()).all(|(number, place)| *place == start + number % columns);
+    repeated.then_some(Value::Lanes(*item, Places::Run(start)))
+}
+
 /// The operation as the first of two, and its operands, which must vary from entry to entry.
 fn inner(work: &Work) -> Option<(Inner, [Value<Item>; 2])> {
     let (inner, sides) = match work {
@@ -121,7 +236,6 @@ fn inner(work: &Work) -> Option<(Inner, [Value<Item>; 2])> {
         | Work::Along(..)
         | Work::Assemble(_) => return None,
     };
-    let varies = |value: &Value<Item>| matches!(value, Value::Lanes(_, Places::Run(_)));
     sides.iter().all(varies).then_some((inner, sides))
 }
 

@@ -8,11 +8,11 @@ use super::buffer::{Buffer, LANES, Lane};
 use super::elementary as e;
 use super::elementwise::{self, Operand};
 use super::level::Kernel;
-use super::number::Vectors;
+use super::number::{Group, Number, Vectors};
 use super::plan::{
     At, ChainStep, Extent, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Through, Value,
 };
-use super::product::{self, LeakyRelu, Plain, Relu, Shape, Strides};
+use super::product::{self, LeakyRelu, LeakyStep, Plain, Relu, Scaled, Shape, Strides, TanhStep};
 use super::vector::Vector;
 use crate::graph::op::{Along, Reduction};
 
@@ -24,8 +24,8 @@ pub(super) struct Execute<'a> {
 
 impl Kernel for Execute<'_> {
     #[inline(always)]
-    fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(self) {
-        execute::<V, ROWS, COLUMNS>(self.plan, self.slots);
+    fn run<V: Vector, const ROWS: usize>(self) {
+        execute::<V, ROWS>(self.plan, self.slots);
     }
 }
 
@@ -53,7 +53,7 @@ impl Rows {
 }
 
 #[inline(always)]
-fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slots: &mut [Buffer]) {
+fn execute<V: Vector, const ROWS: usize>(plan: &Plan, slots: &mut [Buffer]) {
     for strips in &plan.strips {
         for first in (0..strips.rows).step_by(strips.strip) {
             let rows = Rows {
@@ -61,18 +61,14 @@ fn execute<V: Vector, const ROWS: usize, const COLUMNS: usize>(plan: &Plan, slot
                 count: strips.strip.min(strips.rows - first),
             };
             for instruction in &strips.body {
-                run::<V, ROWS, COLUMNS>(instruction, rows, slots);
+                run::<V, ROWS>(instruction, rows, slots);
             }
         }
     }
 }
 
 #[inline(always)]
-fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(
-    instruction: &Instruction,
-    rows: Rows,
-    slots: &mut [Buffer],
-) {
+fn run<V: Vector, const ROWS: usize>(instruction: &Instruction, rows: Rows, slots: &mut [Buffer]) {
     let (slot, start) = match instruction {
         Instruction::Chain { width, each } => {
             let count = width * rows.count;
@@ -92,14 +88,14 @@ fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     let mut buffer = std::mem::take(&mut slots[slot]);
     let out = &mut buffer.lanes_mut()[start..];
     match instruction {
-        Instruction::Product(product, _) => {
-            multiply::<V, ROWS, COLUMNS>(product, rows, slots, out);
-        }
+        Instruction::Product(product, _) => multiply::<V, ROWS>(product, rows, slots, out),
         Instruction::Reduce(op, lines, _) => reduce::<V>(*op, lines, rows, slots, out),
         Instruction::Along(op, lines, _) => along::<V>(*op, lines, rows, slots, out),
         Instruction::Assemble { length, parts, .. } => {
             let out = &mut out[..*length];
-            out.fill([0.0; LANES]);
+            if parts.iter().map(|(_, places)| places.len()).sum::<usize>() < *length {
+                out.fill([0.0; LANES]);
+            }
             for (value, places) in parts {
                 assemble(value, places, slots, out);
             }
@@ -130,6 +126,10 @@ impl Window {
                 let from = self.rows.start(at) + self.start;
                 Operand::Many(&slots[at.slot].lanes()[from..from + self.length])
             }
+            Port::Row(slot, width) => {
+                let from = self.start % width;
+                Operand::Many(&slots[slot].lanes()[from..from + self.length])
+            }
             Port::Entry(slot, place) => Operand::One(slots[slot].lanes()[place]),
             Port::Number(number) => Operand::One([number; LANES]),
         }
@@ -141,7 +141,7 @@ impl Window {
         match port {
             Port::Tile(slot) => (slot, 0),
             Port::Whole(at) => (at.slot, self.rows.start(at) + self.start),
-            Port::Entry(..) | Port::Number(_) => unreachable!("no results"),
+            Port::Row(..) | Port::Entry(..) | Port::Number(_) => unreachable!("no results"),
         }
     }
 }
@@ -190,7 +190,7 @@ fn chain_step<V: Vector>(step: &ChainStep, window: Window, slots: &mut [Buffer])
 // Matrix products
 
 #[inline(always)]
-fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
+fn multiply<V: Vector, const ROWS: usize>(
     product: &Product,
     strip: Rows,
     slots: &[Buffer],
@@ -210,6 +210,7 @@ fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
         columns,
         left: apart(product.stride),
         right: apart(columns),
+        panels: product.panels,
         out: apart(columns),
         // a later part of a sum over the rows
         more: product.shape[1] == Extent::Strip && strip.first > 0,
@@ -218,6 +219,7 @@ fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     for (number, [left, right]) in product.starts.iter().enumerate() {
         let out = &mut out[number * size..][..size];
         let lanes = |at: At, from: usize| &slots[at.slot].lanes()[strip.start(at) + from..];
+        let plus = |block: usize| product.plus.map_or(&[] as &[Lane], |at| lanes(at, block));
         match (&product.left, &product.right) {
             (Matrix::Numbers(a, row), Matrix::Lanes(b)) => {
                 // the blocks are further columns
@@ -229,7 +231,8 @@ fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
                     ..shape
                 };
                 let a = &a[left + strip.first * row..];
-                product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, lanes(*b, *right), Plain, shape, out);
+                let b = lanes(*b, *right);
+                product::multiply::<V, ROWS, _, _, _, 1>([a], Plain, b, plus(0), shape, out);
             }
             (Matrix::Lanes(a), Matrix::Numbers(b, row)) => {
                 let shape = Shape {
@@ -238,17 +241,30 @@ fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
                 };
                 let b = &b[right + strip.first * row..];
                 for block in 0..blocks {
-                    let (a, out) = (lanes(*a, left + block), &mut out[block..]);
+                    let beside = |number: usize| lanes(product.beside[number], left + block);
+                    let (a, plus, out) = (lanes(*a, left + block), plus(block), &mut out[block..]);
                     match product.through {
                         Through::Nothing => {
-                            product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, b, Plain, shape, out);
+                            product::multiply::<V, ROWS, _, _, _, 1>([a], Plain, b, plus, shape, out);
                         }
                         Through::Relu => {
-                            product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, b, Relu, shape, out);
+                            product::multiply::<V, ROWS, _, _, _, 1>([a], Relu, b, plus, shape, out);
                         }
                         Through::LeakyRelu(slope) => {
-                            let through = LeakyRelu(slope);
-                            product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, b, through, shape, out);
+                            let f = LeakyRelu(slope);
+                            product::multiply::<V, ROWS, _, _, _, 1>([a], f, b, plus, shape, out);
+                        }
+                        Through::LeakyStep(slope) => {
+                            let (f, a) = (LeakyStep(slope), [a, beside(0)]);
+                            product::multiply::<V, ROWS, _, _, _, 2>(a, f, b, plus, shape, out);
+                        }
+                        Through::TanhStep => {
+                            let (f, a) = (TanhStep, [a, beside(0), beside(1)]);
+                            product::multiply::<V, ROWS, _, _, _, 3>(a, f, b, plus, shape, out);
+                        }
+                        Through::Scaled => {
+                            let a = [a, beside(0), beside(1)];
+                            product::multiply::<V, ROWS, _, _, _, 3>(a, Scaled, b, plus, shape, out);
                         }
                     }
                 }
@@ -256,7 +272,8 @@ fn multiply<V: Vector, const ROWS: usize, const COLUMNS: usize>(
             (Matrix::Lanes(a), Matrix::Lanes(b)) => {
                 for block in 0..blocks {
                     let (a, b) = (lanes(*a, left + block), lanes(*b, right + block));
-                    product::multiply::<V, ROWS, COLUMNS, _, _, _>(a, b, Plain, shape, &mut out[block..]);
+                    let (plus, out) = (plus(block), &mut out[block..]);
+                    product::multiply::<V, ROWS, _, _, _, 1>([a], Plain, b, plus, shape, out);
                 }
             }
             (Matrix::Numbers(..), Matrix::Numbers(..)) => unreachable!("constants are evaluated before"),
@@ -282,50 +299,147 @@ impl Grid {
         Grid { outer, length, inner }
     }
 
-    /// Where each line starts, in order.
     #[inline(always)]
-    fn lines(self) -> Starts {
-        Starts {
-            grid: self,
-            outer: 0,
-            inner: 0,
+    fn count(self) -> usize {
+        self.outer * self.inner
+    }
+
+    /// Where a line starts.
+    #[inline(always)]
+    fn start(self, line: usize) -> usize {
+        if self.inner == 1 {
+            line * self.length
+        } else {
+            line / self.inner * self.length * self.inner + line % self.inner
+        }
+    }
+
+    /// How far the next line starts from one, where `count` lines from there on follow on each other at equal distances.
+    #[inline(always)]
+    fn spacing(self, line: usize, count: usize) -> Option<usize> {
+        if line + count > self.count() {
+            None
+        } else if self.inner == 1 {
+            Some(self.length)
+        } else {
+            (line % self.inner + count <= self.inner).then_some(1)
         }
     }
 }
 
-/// The first entries of lines. A loop over them, and no closure called for each, since a closure would not be compiled
-/// for the instruction set.
-struct Starts {
-    grid: Grid,
-    outer: usize,
-    inner: usize,
+/// Neighbouring lines, one for each vector of a group.
+#[derive(Clone, Copy)]
+struct Bundle {
+    first: usize,
+    spacing: usize,
+    length: usize,
+    step: usize,
 }
 
-impl Iterator for Starts {
-    type Item = usize;
+impl Bundle {
+    #[inline(always)]
+    fn load<V: Vector, G: Vectors<V>>(self, x: &[Lane], position: usize) -> G {
+        G::strided(&x[self.first + position * self.step..], self.spacing)
+    }
 
     #[inline(always)]
-    fn next(&mut self) -> Option<usize> {
-        let Grid { outer, length, inner } = self.grid;
-        if self.inner == inner {
-            (self.outer, self.inner) = (self.outer + 1, 0);
+    fn store<V: Vector, G: Vectors<V>>(self, group: G, position: usize, out: &mut [Lane]) {
+        for number in 0..G::COUNT {
+            let place = self.first + position * self.step + number * self.spacing;
+            group.vector(number).store(&mut out[place]);
         }
-        if self.outer >= outer || inner == 0 {
-            return None;
+    }
+
+    #[inline(always)]
+    fn sum<V: Vector, G: Vectors<V>>(self, x: &[Lane], start: G) -> G {
+        let mut sum = start;
+        for position in 0..self.length {
+            sum = sum + self.load(x, position);
         }
-        self.inner += 1;
-        Some(self.outer * length * inner + self.inner - 1)
+        sum
+    }
+
+    #[inline(always)]
+    fn largest<V: Vector, G: Vectors<V>>(self, x: &[Lane]) -> G {
+        let mut best = G::splat(f64::NEG_INFINITY);
+        for position in 0..self.length {
+            let x: G = self.load(x, position);
+            best = G::select(x.is_nan(), x, G::select(best.less(x), x, best));
+        }
+        best
+    }
+
+    #[inline(always)]
+    fn log_sum_exp<V: Vector, G: Vectors<V>>(self, x: &[Lane], line: usize, out: &mut [Lane]) {
+        let largest: G = self.largest(x);
+        let mut sum = G::splat(-0.0);
+        for position in 0..self.length {
+            sum = sum + e::exp(self.load::<V, G>(x, position) - largest);
+        }
+        let value = largest + e::log(sum);
+        let finite = largest.abs().less(G::splat(f64::INFINITY));
+        G::select(finite, value, largest).store(&mut out[line..]);
+    }
+
+    #[inline(always)]
+    fn softmax<V: Vector, G: Vectors<V>>(self, x: &[Lane], out: &mut [Lane]) {
+        let largest: G = self.largest(x);
+        let mut total = G::splat(-0.0);
+        for position in 0..self.length {
+            let term = e::exp(self.load::<V, G>(x, position) - largest);
+            total = total + term;
+            self.store(term, position, out);
+        }
+        for position in 0..self.length {
+            let term: G = self.load(out, position);
+            self.store(term / total, position, out);
+        }
+    }
+
+    /// 1 at the first of the largest, 0 elsewhere.
+    #[inline(always)]
+    fn arg_max<V: Vector, G: Vectors<V>>(self, x: &[Lane], out: &mut [Lane]) {
+        let largest: G = self.largest(x);
+        let (zero, one) = (G::splat(0.0), G::splat(1.0));
+        let mut open = one;
+        for position in 0..self.length {
+            let x: G = self.load(x, position);
+            let equal = G::select(largest.at_most(x), one, zero) * G::select(x.at_most(largest), open, zero);
+            open = open - equal;
+            self.store(equal, position, out);
+        }
     }
 }
 
-#[inline(always)]
-fn largest<V: Vector>(x: &[Lane], first: usize, lines: Grid) -> V {
-    let mut best = V::splat(f64::NEG_INFINITY);
-    for number in 0..lines.length {
-        let x = V::load(&x[first + number * lines.inner]);
-        best = V::select(x.is_nan(), x, V::select(best.less(x), x, best));
-    }
-    best
+/// Goes through the lines of a grid in bundles of as many as a group has vectors, and the others one by one.
+macro_rules! bundles {
+    ($V:ident, $grid:ident, $bundle:ident, $line:ident, $G:ident => $body:expr) => {{
+        let mut $line = 0;
+        while $line < $grid.count() {
+            let (first, length, step) = ($grid.start($line), $grid.length, $grid.inner);
+            if let Some(spacing) = $grid.spacing($line, $V::Group::COUNT) {
+                type $G<V> = <V as Vector>::Group;
+                let $bundle = Bundle {
+                    first,
+                    spacing,
+                    length,
+                    step,
+                };
+                $body;
+                $line += $V::Group::COUNT;
+            } else {
+                type $G<V> = Group<V, 1>;
+                let $bundle = Bundle {
+                    first,
+                    spacing: 0,
+                    length,
+                    step,
+                };
+                $body;
+                $line += 1;
+            }
+        }
+    }};
 }
 
 #[inline(always)]
@@ -333,89 +447,31 @@ fn reduce<V: Vector>(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer],
     let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
     // a later part of a sum over the rows
     let more = lines.shape[1] == Extent::Strip && rows.first > 0;
-    let lines = Grid::new(lines, rows);
+    let grid = Grid::new(lines, rows);
     match op {
         Reduction::Sum => {
-            for (first, out) in lines.lines().zip(out) {
-                let mut sum = if more { V::load(out) } else { V::splat(-0.0) };
-                for position in 0..lines.length {
-                    sum = sum + V::load(&x[first + position * lines.inner]);
-                }
-                sum.store(out);
-            }
+            bundles!(V, grid, bundle, line, G => {
+                let out = &mut out[line..];
+                let start = if more { G::<V>::load(out) } else { G::<V>::splat(-0.0) };
+                bundle.sum::<V, G<V>>(x, start).store(out);
+            });
         }
         Reduction::Max => {
-            for (first, out) in lines.lines().zip(out) {
-                largest::<V>(x, first, lines).store(out);
-            }
+            bundles!(V, grid, bundle, line, G => bundle.largest::<V, G<V>>(x).store(&mut out[line..]))
         }
         Reduction::LogSumExp => {
-            for (first, out) in lines.lines().zip(out) {
-                let largest = largest::<V>(x, first, lines);
-                let sum = weights::<V>(x, first, lines, largest, &mut []);
-                let value = largest + e::log(sum);
-                V::select(largest.abs().less(V::splat(f64::INFINITY)), value, largest).store(out);
-            }
+            bundles!(V, grid, bundle, line, G => bundle.log_sum_exp::<V, G<V>>(x, line, out));
         }
     }
-}
-
-/// The sum of `exp(x - largest)` over a line; where there is room the terms are kept.
-#[inline(always)]
-fn weights<V: Vector>(x: &[Lane], first: usize, lines: Grid, largest: V, kept: &mut [Lane]) -> V {
-    let mut sum = V::splat(-0.0);
-    let mut position = 0;
-    while position + V::Group::COUNT <= lines.length {
-        let places = first + position * lines.inner;
-        let terms = e::exp(V::Group::strided(&x[places..], lines.inner) - V::Group::all(largest));
-        for number in 0..V::Group::COUNT {
-            let term = terms.vector(number);
-            sum = sum + term;
-            if !kept.is_empty() {
-                term.store(&mut kept[places + number * lines.inner]);
-            }
-        }
-        position += V::Group::COUNT;
-    }
-    while position < lines.length {
-        let place = first + position * lines.inner;
-        let term = e::exp(V::load(&x[place]) - largest);
-        sum = sum + term;
-        if !kept.is_empty() {
-            term.store(&mut kept[place]);
-        }
-        position += 1;
-    }
-    sum
 }
 
 #[inline(always)]
 fn along<V: Vector>(op: Along, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
     let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
-    let lines = Grid::new(lines, rows);
-    for first in lines.lines() {
-        let largest = largest::<V>(x, first, lines);
-        match op {
-            Along::Softmax => {
-                let total = weights::<V>(x, first, lines, largest, out);
-                for position in 0..lines.length {
-                    let out = &mut out[first + position * lines.inner];
-                    (V::load(out) / total).store(out);
-                }
-            }
-            Along::ArgMax => {
-                let (zero, one) = (V::splat(0.0), V::splat(1.0));
-                let mut open = one;
-                for position in 0..lines.length {
-                    let place = first + position * lines.inner;
-                    let x = V::load(&x[place]);
-                    let equal =
-                        V::select(largest.at_most(x), one, zero) * V::select(x.at_most(largest), open, zero);
-                    open = open - equal;
-                    equal.store(&mut out[place]);
-                }
-            }
-        }
+    let grid = Grid::new(lines, rows);
+    match op {
+        Along::Softmax => bundles!(V, grid, bundle, line, G => bundle.softmax::<V, G<V>>(x, out)),
+        Along::ArgMax => bundles!(V, grid, bundle, line, G => bundle.arg_max::<V, G<V>>(x, out)),
     }
 }
 

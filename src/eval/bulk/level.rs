@@ -57,7 +57,7 @@ impl Level {
     pub(crate) fn run(self, kernel: impl Kernel) {
         assert!(self.is_available(), "the machine lacks {self:?}");
         match self {
-            Level::Portable => kernel.run::<vector::Portable, 1, 2>(),
+            Level::Portable => kernel.run::<vector::Portable, 1>(),
             // SAFETY: the machine has the set, as just checked
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => unsafe { avx2(kernel) },
@@ -71,19 +71,19 @@ impl Level {
 /// Loops over neighbouring numbers that are compiled for every set: the implementation and all that it
 /// calls must be `#[inline(always)]`.
 pub(crate) trait Kernel {
-    /// `V` is how a set holds an entry; matrix products keep tiles of `ROWS` by `COLUMNS` entries in
+    /// `V` is how a set holds an entry; matrix products keep tiles of `ROWS` by two entries in
     /// registers.
-    fn run<V: Vector, const ROWS: usize, const COLUMNS: usize>(self);
+    fn run<V: Vector, const ROWS: usize>(self);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 fn avx2(kernel: impl Kernel) {
-    kernel.run::<vector::Avx2, 2, 2>();
+    kernel.run::<vector::Avx2, 2>();
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,avx512f,avx512dq,avx512vl")]
 fn avx512(kernel: impl Kernel) {
-    kernel.run::<vector::Avx512, 8, 2>();
+    kernel.run::<vector::Avx512, 8>();
 }

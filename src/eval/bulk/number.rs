@@ -5,6 +5,9 @@ use std::ops::{Add, Div, Mul, Sub};
 use super::buffer::Lane;
 use super::vector::Vector;
 
+/// Adding it to a number below 2^51 rounds to an integer, which then stands in the low bits.
+pub(super) const SHIFT: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
+
 /// Numbers in binary64 and their comparison. Every operation is rounded once, so that all implementations give the same bits.
 pub trait Number:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
@@ -33,6 +36,17 @@ pub trait Number:
     fn at_most(self, other: Self) -> Self::Mask;
     /// The smaller of two; NaN where `self` is.
     fn bounded(self, bound: Self) -> Self;
+    /// The larger of two; NaN where `self` is.
+    fn raised(self, bound: Self) -> Self;
+    /// Times `2^k` for an integer `|k| <= 2000`, rounded once; for numbers between 1/2 and 2.
+    #[inline(always)]
+    fn times_power_of_two(self, k: Self) -> Self {
+        // two factors, since 2^1024 and 2^-1075 are no normal numbers
+        let half = k.mul_add(Self::splat(0.5), Self::splat(SHIFT)) - Self::splat(SHIFT);
+        let biased = Self::splat(SHIFT + 1023.0);
+        let (first, second) = (half + biased, k - half + biased);
+        self * first.low_to_exponent() * second.low_to_exponent()
+    }
     /// Whether it is NaN.
     fn is_nan(self) -> Self::Mask;
     /// One of two numbers.
@@ -90,6 +104,11 @@ impl Number for f64 {
     #[inline(always)]
     fn bounded(self, bound: f64) -> f64 {
         if bound < self { bound } else { self }
+    }
+
+    #[inline(always)]
+    fn raised(self, bound: f64) -> f64 {
+        if self < bound { bound } else { self }
     }
 
     #[inline(always)]
@@ -257,6 +276,16 @@ impl<V: Vector, const COUNT: usize> Number for Group<V, COUNT> {
     #[inline(always)]
     fn bounded(self, bound: Self) -> Self {
         each!(self.bounded of (bound))
+    }
+
+    #[inline(always)]
+    fn raised(self, bound: Self) -> Self {
+        each!(self.raised of (bound))
+    }
+
+    #[inline(always)]
+    fn times_power_of_two(self, k: Self) -> Self {
+        each!(self.times_power_of_two of (k))
     }
 
     #[inline(always)]

@@ -15,6 +15,9 @@ use crate::graph::{Graph, NodeId};
 /// Entries of a tile.
 pub(super) const TILE: usize = 96;
 
+/// Columns of a panel, and of the tiles of a product: a matrix in panels has its first columns row by row, then the next.
+pub(super) const PANEL_COLUMNS: usize = 2;
+
 /// Where the entries of a tensor are.
 #[derive(Clone, Debug)]
 pub(super) enum Value<B> {
@@ -55,6 +58,8 @@ pub(super) enum Port {
     Tile(Slot),
     /// the tensor
     Whole(At),
+    /// the same row of so many entries for all rows: a buffer holds it again and again, [`TILE`] entries beyond the first
+    Row(Slot, usize),
     /// one entry of a buffer, whatever the entry of the result
     Entry(Slot, usize),
     /// one number, whatever the entry and the point
@@ -85,12 +90,21 @@ pub(super) struct Fused {
     pub(super) outer: Outer,
 }
 
-/// What the left factor of a product goes through.
+/// What the left factor of a product is of its matrix `x`, and of those beside it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Through {
+    /// `x`
     Nothing,
+    /// `relu(x)`
     Relu,
+    /// `leaky_relu(x)` with a slope in (0, 1]
     LeakyRelu(f64),
+    /// `(x - y) leaky_step(x)` with this slope
+    LeakyStep(f64),
+    /// `(x - y) (1 - z^2)`, where `z` is the `tanh` of something
+    TanhStep,
+    /// `(x - y) z`
+    Scaled,
 }
 
 /// A step of a chain, done for one tile. Lists of numbers and of places move on by a row as buffers do.
@@ -118,7 +132,13 @@ pub(super) enum Matrix {
 pub(super) struct Product {
     pub(super) left: Matrix,
     pub(super) through: Through,
+    /// matrices that the left factor is a function of as well
+    pub(super) beside: Vec<At>,
     pub(super) right: Matrix,
+    /// a row that is added to each of the result
+    pub(super) plus: Option<At>,
+    /// the right factor stands in panels of [`PANEL_COLUMNS`]
+    pub(super) panels: bool,
     pub(super) shape: [Extent; 3],
     /// distance of the rows of the left factor
     pub(super) stride: usize,
@@ -194,6 +214,19 @@ impl Places {
     }
 }
 
+impl<B: Copy + PartialEq> Value<B> {
+    /// Whether two tensors hold the same entries.
+    pub(super) fn same(&self, other: &Value<B>) -> bool {
+        match (self, other) {
+            (Value::Numbers(a), Value::Numbers(b)) => {
+                a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| a.to_bits() == b.to_bits())
+            }
+            (Value::Lanes(a, places), Value::Lanes(b, others)) => a == b && places == others,
+            (Value::Numbers(_), Value::Lanes(..)) | (Value::Lanes(..), Value::Numbers(_)) => false,
+        }
+    }
+}
+
 impl<B: Copy> Value<B> {
     /// The buffer that is read.
     pub(super) fn base(&self) -> Option<B> {
@@ -230,6 +263,17 @@ impl<B: Copy> Value<B> {
         match self {
             Value::Numbers(numbers) => Value::Numbers(numbers.clone()),
             Value::Lanes(own, places) => Value::Lanes(base(*own), places.clone()),
+        }
+    }
+}
+
+impl Strips {
+    /// Instructions that run once.
+    pub(super) fn at_once(body: Vec<Instruction>) -> Strips {
+        Strips {
+            rows: 1,
+            strip: 1,
+            body,
         }
     }
 }

@@ -7,7 +7,8 @@
 use std::mem::MaybeUninit;
 
 use super::buffer::Lane;
-use super::elementwise::{leaky_relu, relu};
+use super::elementwise::{leaky_relu_upward, leaky_step_of_number, relu};
+use super::plan::PANEL_COLUMNS;
 use super::vector::Vector;
 
 /// Entries of the right factor that are copied to lie side by side.
@@ -15,6 +16,9 @@ const PANEL: usize = 256;
 /// Bytes of the right factor beyond which some columns of it are copied before they are used: those that lie far apart
 /// would not stay in the first-level cache, where addresses at such distances have the same few places.
 const SPREAD: usize = 16 << 10;
+
+/// Rows of a tile that share an address of the left factor; a tile has at most twice as many.
+const NEAR: usize = 4;
 
 /// An entry of a factor: one number for all points, or one for each.
 pub(super) trait Entry: Copy {
@@ -41,37 +45,70 @@ impl Entry for Lane {
     }
 }
 
-/// What an entry of the left factor goes through.
-pub(super) trait Function: Copy {
-    fn of<V: Vector>(self, x: V) -> V;
+/// What the left factor is of the entries of so many matrices.
+pub(super) trait Function<const COUNT: usize>: Copy {
+    fn of<V: Vector>(self, entries: [V; COUNT]) -> V;
 }
 
+/// `x`
 #[derive(Clone, Copy)]
 pub(super) struct Plain;
+/// `relu(x)`
 #[derive(Clone, Copy)]
 pub(super) struct Relu;
-/// With a slope below 0.
+/// `leaky_relu(x)` with a slope in (0, 1]
 #[derive(Clone, Copy)]
 pub(super) struct LeakyRelu(pub(super) f64);
+/// `(x - y) leaky_step(x)` with this slope
+#[derive(Clone, Copy)]
+pub(super) struct LeakyStep(pub(super) f64);
+/// `(x - y) (1 - z^2)`
+#[derive(Clone, Copy)]
+pub(super) struct TanhStep;
+/// `(x - y) z`
+#[derive(Clone, Copy)]
+pub(super) struct Scaled;
 
-impl Function for Plain {
+impl Function<1> for Plain {
     #[inline(always)]
-    fn of<V: Vector>(self, x: V) -> V {
+    fn of<V: Vector>(self, [x]: [V; 1]) -> V {
         x
     }
 }
 
-impl Function for Relu {
+impl Function<1> for Relu {
     #[inline(always)]
-    fn of<V: Vector>(self, x: V) -> V {
+    fn of<V: Vector>(self, [x]: [V; 1]) -> V {
         relu(x)
     }
 }
 
-impl Function for LeakyRelu {
+impl Function<1> for LeakyRelu {
     #[inline(always)]
-    fn of<V: Vector>(self, x: V) -> V {
-        leaky_relu(x, V::splat(self.0))
+    fn of<V: Vector>(self, [x]: [V; 1]) -> V {
+        leaky_relu_upward(x, V::splat(self.0))
+    }
+}
+
+impl Function<2> for LeakyStep {
+    #[inline(always)]
+    fn of<V: Vector>(self, [x, y]: [V; 2]) -> V {
+        // where x is NaN the difference is
+        (x - y) * leaky_step_of_number(x, V::splat(self.0))
+    }
+}
+
+impl Function<3> for TanhStep {
+    #[inline(always)]
+    fn of<V: Vector>(self, [x, y, z]: [V; 3]) -> V {
+        (x - y) * (V::splat(1.0) - z * z)
+    }
+}
+
+impl Function<3> for Scaled {
+    #[inline(always)]
+    fn of<V: Vector>(self, [x, y, z]: [V; 3]) -> V {
+        (x - y) * z
     }
 }
 
@@ -107,169 +144,240 @@ pub(super) struct Shape {
     pub(super) columns: usize,
     pub(super) left: Strides,
     pub(super) right: Strides,
+    /// the right factor stands in panels, without gaps
+    pub(super) panels: bool,
     pub(super) out: Strides,
     /// the product is added to what stands there
     pub(super) more: bool,
 }
 
-/// A matrix product, tile by tile; all rows of the left factor meet some columns of the right one, which thus stay in the first-level cache,
-/// before the next.
+/// `out = f(left) right`, or with a row `plus` that is added to each of the result.
+///
+/// # Panics
+/// Where a slice is shorter than the shape wants; `plus` may be empty.
 #[inline(always)]
 pub(super) fn multiply<
     V: Vector,
     const ROWS: usize,
-    const COLUMNS: usize,
     A: Entry,
     B: Entry,
-    F: Function,
+    F: Function<COUNT>,
+    const COUNT: usize,
 >(
-    a: &[A],
-    b: &[B],
-    f: F,
+    left: [&[A]; COUNT],
+    function: F,
+    right: &[B],
+    plus: &[Lane],
     shape: Shape,
     out: &mut [Lane],
 ) {
     let Shape {
         rows, inner, columns, ..
     } = shape;
-    assert!(
-        shape.left.extent(rows, inner) <= a.len()
-            && shape.right.extent(inner, columns) <= b.len()
-            && shape.out.extent(rows, columns) <= out.len(),
-        "a factor is too short"
-    );
-    let bytes = shape.right.extent(inner, columns) * size_of::<B>();
-    let spread = B::LARGE && bytes > SPREAD && rows >= 2 * ROWS;
-    let (a, b, out) = (a.as_ptr(), b.as_ptr(), out.as_mut_ptr());
-    let mut column = 0;
-    // SAFETY: the tiles lie within the matrices, and these within the slices
-    while column + COLUMNS <= columns {
-        if spread {
-            unsafe { packed::<V, ROWS, COLUMNS, A, B, F>(a, b, f, shape, column, out) };
+    let mut fits = shape.right.extent(inner, columns) <= right.len()
+        && shape.out.extent(rows, columns) <= out.len()
+        && (plus.is_empty() || shape.out.extent(1, columns) <= plus.len());
+    let mut pointers = [std::ptr::null(); COUNT];
+    for number in 0..COUNT {
+        fits &= shape.left.extent(rows, inner) <= left[number].len();
+        pointers[number] = left[number].as_ptr();
+    }
+    assert!(fits, "a factor is too short");
+    let tiles = Tiles {
+        left: pointers,
+        function,
+        right: right.as_ptr(),
+        plus: if plus.is_empty() {
+            std::ptr::null()
         } else {
-            unsafe { column_of_tiles::<V, ROWS, COLUMNS, A, B, F>(a, b, f, shape, column, out) };
-        }
-        column += COLUMNS;
-    }
-    while column < columns {
-        unsafe { column_of_tiles::<V, ROWS, 1, A, B, F>(a, b, f, shape, column, out) };
-        column += 1;
-    }
+            plus.as_ptr()
+        },
+        shape,
+        out: out.as_mut_ptr(),
+    };
+    // SAFETY: the matrices lie within the slices, as just checked
+    unsafe { tiles.all::<V, ROWS>() };
 }
 
-/// Tiles below each other, with the columns of the right factor copied first.
-#[inline(always)]
-unsafe fn packed<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry, F: Function>(
-    a: *const A,
-    b: *const B,
-    f: F,
+/// A matrix product by pointers.
+#[derive(Clone, Copy)]
+struct Tiles<A, B, F, const COUNT: usize> {
+    left: [*const A; COUNT],
+    function: F,
+    right: *const B,
+    /// null where nothing is added
+    plus: *const Lane,
     shape: Shape,
-    column: usize,
     out: *mut Lane,
-) {
-    let mut panel = [const { MaybeUninit::<B>::uninit() }; PANEL];
-    let depth = PANEL / COLUMNS;
-    let mut first = 0;
-    while first < shape.inner {
-        let part = Shape {
-            inner: depth.min(shape.inner - first),
-            right: Strides {
-                row: COLUMNS,
-                column: 1,
-            },
-            more: shape.more || first > 0,
-            ..shape
+}
+
+/// All of these are safe where the matrices of the shape lie in memory that may be read, and for the result written.
+impl<A: Entry, B: Entry, F: Function<COUNT>, const COUNT: usize> Tiles<A, B, F, COUNT> {
+    /// Tile by tile; all rows of the left factor meet some columns of the right one, which thus stay in the first-level cache,
+    /// before the next.
+    #[inline(always)]
+    unsafe fn all<V: Vector, const ROWS: usize>(self) {
+        let Shape {
+            rows, inner, columns, ..
+        } = self.shape;
+        let bytes = self.shape.right.extent(inner, columns) * size_of::<B>();
+        let copied = B::LARGE && !self.shape.panels && bytes > SPREAD && rows >= 2 * ROWS;
+        let mut column = 0;
+        while column + PANEL_COLUMNS <= columns {
+            unsafe { self.columns::<V, ROWS, PANEL_COLUMNS>(column, copied) };
+            column += PANEL_COLUMNS;
+        }
+        while column < columns {
+            unsafe { self.columns::<V, 4, 1>(column, false) };
+            column += 1;
+        }
+    }
+
+    /// Some columns of the result; those of the right factor are copied side by side first, [`PANEL`] entries at a time, or not.
+    #[inline(always)]
+    unsafe fn columns<V: Vector, const ROWS: usize, const COLUMNS: usize>(
+        mut self,
+        column: usize,
+        copied: bool,
+    ) {
+        let Shape {
+            inner,
+            left,
+            mut right,
+            out,
+            ..
+        } = self.shape;
+        let side_by_side = Strides {
+            row: COLUMNS,
+            column: 1,
         };
-        // SAFETY: the panel has room for `depth` rows, and what is read of it has been written
         unsafe {
-            for row in 0..part.inner {
-                for number in 0..COLUMNS {
-                    let entry = *b.add(shape.right.at(first + row, column + number));
-                    panel[row * COLUMNS + number].write(entry);
+            let first = out.at(0, column);
+            self.out = self.out.add(first);
+            if !self.plus.is_null() {
+                self.plus = self.plus.add(first);
+            }
+            if self.shape.panels {
+                self.right = self.right.add(column * inner);
+                right = side_by_side;
+            } else {
+                self.right = self.right.add(right.at(0, column));
+            }
+            let mut panel = [const { MaybeUninit::<B>::uninit() }; PANEL];
+            let depth = if copied { PANEL / COLUMNS } else { inner.max(1) };
+            let mut first = 0;
+            loop {
+                let mut part = self;
+                part.shape.inner = depth.min(inner - first);
+                part.shape.more |= first > 0;
+                part.shape.right = right;
+                if copied {
+                    // the panel has room for `depth` rows, and what is read of it has been written
+                    for row in 0..part.shape.inner {
+                        for number in 0..COLUMNS {
+                            let entry = *self.right.add(right.at(first + row, number));
+                            panel[row * COLUMNS + number].write(entry);
+                        }
+                    }
+                    part.right = panel.as_ptr().cast();
+                    part.shape.right = side_by_side;
+                }
+                for number in 0..COUNT {
+                    part.left[number] = self.left[number].add(first * left.column);
+                }
+                first += depth;
+                if first < inner {
+                    part.plus = std::ptr::null();
+                }
+                part.rows::<V, ROWS, COLUMNS>();
+                if first >= inner {
+                    return;
                 }
             }
-            let a = a.add(first * shape.left.column);
-            let out = out.add(shape.out.at(0, column));
-            column_of_tiles::<V, ROWS, COLUMNS, A, B, F>(a, panel.as_ptr().cast(), f, part, 0, out);
         }
-        first += depth;
     }
-}
 
-/// Tiles below each other; the last rows in lower ones.
-#[inline(always)]
-unsafe fn column_of_tiles<
-    V: Vector,
-    const ROWS: usize,
-    const COLUMNS: usize,
-    A: Entry,
-    B: Entry,
-    F: Function,
->(
-    a: *const A,
-    b: *const B,
-    f: F,
-    shape: Shape,
-    column: usize,
-    out: *mut Lane,
-) {
-    let mut row = 0;
-    while row + ROWS <= shape.rows {
-        unsafe { tile::<V, ROWS, COLUMNS, A, B, F>(a, b, f, shape, [row, column], out) };
-        row += ROWS;
+    /// Tiles below each other; the last rows in lower ones.
+    #[inline(always)]
+    unsafe fn rows<V: Vector, const ROWS: usize, const COLUMNS: usize>(self) {
+        let rows = self.shape.rows;
+        let mut row = 0;
+        unsafe {
+            while row + ROWS <= rows {
+                self.tile::<V, ROWS, COLUMNS>(row);
+                row += ROWS;
+            }
+            while ROWS > 4 && row + 4 <= rows {
+                self.tile::<V, 4, COLUMNS>(row);
+                row += 4;
+            }
+            while row < rows {
+                self.tile::<V, 1, COLUMNS>(row);
+                row += 1;
+            }
+        }
     }
-    while ROWS > 4 && row + 4 <= shape.rows {
-        unsafe { tile::<V, 4, COLUMNS, A, B, F>(a, b, f, shape, [row, column], out) };
-        row += 4;
-    }
-    while row < shape.rows {
-        unsafe { tile::<V, 1, COLUMNS, A, B, F>(a, b, f, shape, [row, column], out) };
-        row += 1;
-    }
-}
 
-/// A tile of the result: each entry is the sum over `inner`, in order.
-#[expect(
-    clippy::needless_range_loop,
-    reason = "a row and a column index three arrays, of which one is behind a pointer"
-)]
-#[inline(always)]
-unsafe fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize, A: Entry, B: Entry, F: Function>(
-    a: *const A,
-    b: *const B,
-    f: F,
-    shape: Shape,
-    [row, column]: [usize; 2],
-    out: *mut Lane,
-) {
-    unsafe {
-        let (mut a, mut b) = (a.add(row * shape.left.row), b.add(column * shape.right.column));
-        let out = out.add(shape.out.at(row, column));
-        let mut sums = [[V::splat(-0.0); COLUMNS]; ROWS];
-        if shape.more {
+    /// A tile of the result: each entry is the sum over `inner`, in order.
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "a row and a column index several arrays, of which some are behind pointers"
+    )]
+    #[inline(always)]
+    unsafe fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(self, row: usize) {
+        let Tiles { shape, function, .. } = self;
+        unsafe {
+            // in bytes, and a base for every four rows: the processor adds what lies between to the address
+            let stride = shape.left.row * size_of::<A>();
+            let mut left = [[std::ptr::null(); COUNT]; 2];
+            for number in 0..COUNT {
+                left[0][number] = self.left[number].add(row * shape.left.row);
+                left[1][number] = left[0][number].wrapping_byte_add(NEAR * stride);
+            }
+            let mut right = self.right;
+            let out = self.out.add(shape.out.at(row, 0));
+            let mut sums = [[V::splat(-0.0); COLUMNS]; ROWS];
+            if shape.more {
+                for i in 0..ROWS {
+                    for j in 0..COLUMNS {
+                        sums[i][j] = V::load(&*out.add(shape.out.at(i, j)));
+                    }
+                }
+            }
+            for _ in 0..shape.inner {
+                let mut factors = [V::splat(0.0); COLUMNS];
+                for j in 0..COLUMNS {
+                    factors[j] = (*right.add(j * shape.right.column)).load();
+                }
+                for i in 0..ROWS {
+                    let mut entries = [V::splat(0.0); COUNT];
+                    for number in 0..COUNT {
+                        let entry: *const A = left[i / NEAR][number].byte_add(i % NEAR * stride);
+                        entries[number] = (*entry).load();
+                    }
+                    let factor = function.of(entries);
+                    for j in 0..COLUMNS {
+                        sums[i][j] = factor.mul_add(factors[j], sums[i][j]);
+                    }
+                }
+                for number in 0..COUNT {
+                    left[0][number] = left[0][number].wrapping_add(shape.left.column);
+                    left[1][number] = left[1][number].wrapping_add(shape.left.column);
+                }
+                right = right.wrapping_add(shape.right.row);
+            }
+            if !self.plus.is_null() {
+                for j in 0..COLUMNS {
+                    let plus = V::load(&*self.plus.add(shape.out.at(0, j)));
+                    for i in 0..ROWS {
+                        sums[i][j] = sums[i][j] + plus;
+                    }
+                }
+            }
             for i in 0..ROWS {
                 for j in 0..COLUMNS {
-                    sums[i][j] = V::load(&*out.add(shape.out.at(i, j)));
+                    sums[i][j].store(&mut *out.add(shape.out.at(i, j)));
                 }
-            }
-        }
-        for _ in 0..shape.inner {
-            let mut right = [V::splat(0.0); COLUMNS];
-            for j in 0..COLUMNS {
-                right[j] = (*b.add(j * shape.right.column)).load();
-            }
-            for i in 0..ROWS {
-                let left: V = f.of((*a.add(i * shape.left.row)).load());
-                for j in 0..COLUMNS {
-                    sums[i][j] = left.mul_add(right[j], sums[i][j]);
-                }
-            }
-            a = a.wrapping_add(shape.left.column);
-            b = b.wrapping_add(shape.right.row);
-        }
-        for i in 0..ROWS {
-            for j in 0..COLUMNS {
-                sums[i][j].store(&mut *out.add(shape.out.at(i, j)));
             }
         }
     }

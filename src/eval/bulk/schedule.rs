@@ -9,6 +9,9 @@ const CHAIN: usize = 24;
 /// Rows below which strips do not pay.
 const LEAST_ROWS: usize = 16;
 
+/// Rows up to which tensors of one column are computed at once.
+const MOST_AT_ONCE: usize = 4096;
+
 /// How a tensor takes part in strips of rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Role {
@@ -50,14 +53,20 @@ impl Schedule {
             roles: Vec::new(),
             stages: Vec::new(),
         };
-        let mut stage_of: Vec<usize> = Vec::new();
         for item in 0..program.works.len() {
             let role = if rows < LEAST_ROWS {
                 Role::Outside
             } else {
                 schedule.role(program, item)
             };
-            let outside = role == Role::Outside;
+            schedule.roles.push(role);
+        }
+        if rows <= MOST_AT_ONCE {
+            schedule.take_out_narrow(program);
+        }
+        let mut stage_of: Vec<usize> = Vec::new();
+        for item in 0..program.works.len() {
+            let outside = schedule.roles[item] == Role::Outside;
             let stage = (program.works[item].values().into_iter().filter_map(Value::base))
                 .map(|base| match (stage_of[base] % 2, outside) {
                     (0, true) => stage_of[base],
@@ -68,7 +77,6 @@ impl Schedule {
                 })
                 .max();
             stage_of.push(stage.unwrap_or(usize::from(!outside)));
-            schedule.roles.push(role);
         }
         let count = stage_of.iter().max().map_or(0, |last| last + 1);
         let mut done: Vec<bool> = vec![false; program.works.len()];
@@ -103,6 +111,41 @@ impl Schedule {
         if by_row { Reading::Row } else { Reading::Across }
     }
 
+    /// Computes at once, behind the strips, what has one entry for each row and is read by nothing wider: in strips its loops
+    /// would be short.
+    fn take_out_narrow(&mut self, program: &Program) {
+        let mut kept = vec![false; program.works.len()];
+        for item in (0..program.works.len()).rev() {
+            let work = &program.works[item];
+            let narrow = match self.roles[item] {
+                Role::Outside => true,
+                Role::Row(1) => work.elementwise() && !kept[item],
+                // one of what is taken out is taken out as well
+                Role::Sum => matches!(work, Work::Reduce(..)),
+                Role::Row(_) => false,
+            };
+            if !narrow {
+                kept[item] = true;
+                for base in work.values().into_iter().filter_map(Value::base) {
+                    kept[base] = true;
+                }
+            }
+        }
+        for item in 0..program.works.len() {
+            let work = &program.works[item];
+            match self.roles[item] {
+                Role::Row(1) if work.elementwise() && !kept[item] => self.roles[item] = Role::Outside,
+                Role::Sum if !kept[item] => {
+                    let mut bases = work.values().into_iter().filter_map(Value::base);
+                    if bases.all(|base| self.roles[base] == Role::Outside) {
+                        self.roles[item] = Role::Outside;
+                    }
+                }
+                Role::Outside | Role::Row(_) | Role::Sum => {}
+            }
+        }
+    }
+
     fn role(&self, program: &Program, item: Item) -> Role {
         let run = |value: &Value<Item>, width: usize| {
             matches!(value, Value::Lanes(_, Places::Run(0))) && self.reading(value, width) == Reading::Row
@@ -124,6 +167,8 @@ impl Schedule {
             }
             Work::Product {
                 sides: [left, right],
+                beside,
+                plus,
                 rows,
                 inner,
                 columns,
@@ -131,14 +176,18 @@ impl Schedule {
                 ..
             } => {
                 let constant = matches!(left, Value::Numbers(_));
+                let stands = |value: &Value<Item>| {
+                    (value.base()).is_none_or(|base| !matches!(self.roles[base], Role::Row(_)))
+                };
                 if starts.len() != 1 {
                     Role::Outside
                 } else if *rows == self.rows
                     && (constant || run(left, *inner))
-                    && self.reading(right, *columns) == Reading::Outside
+                    && beside.iter().all(|value| run(value, *inner))
+                    && [Some(right), plus.as_ref()].into_iter().flatten().all(stands)
                 {
                     Role::Row(*columns)
-                } else if *inner == self.rows && constant && run(right, *columns) {
+                } else if *inner == self.rows && constant && run(right, *columns) && plus.is_none() {
                     Role::Sum
                 } else {
                     Role::Outside

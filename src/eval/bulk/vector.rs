@@ -190,6 +190,11 @@ impl Number for Portable {
     }
 
     #[inline(always)]
+    fn raised(self, bound: Self) -> Self {
+        lanes!(self, i => self.0[i].raised(bound.0[i]))
+    }
+
+    #[inline(always)]
     fn is_nan(self) -> Self::Mask {
         mask!(i => self.0[i].is_nan())
     }
@@ -383,6 +388,16 @@ mod x86 {
         fn bounded(self, bound: Self) -> Self {
             // where one is NaN this gives the second
             Avx512(unsafe { _mm512_min_pd(bound.0, self.0) })
+        }
+
+        #[inline(always)]
+        fn raised(self, bound: Self) -> Self {
+            Avx512(unsafe { _mm512_max_pd(bound.0, self.0) })
+        }
+
+        #[inline(always)]
+        fn times_power_of_two(self, k: Self) -> Self {
+            Avx512(unsafe { _mm512_scalef_pd(self.0, k.0) })
         }
 
         #[inline(always)]
@@ -600,6 +615,11 @@ mod x86 {
         #[inline(always)]
         fn bounded(self, bound: Self) -> Self {
             both!(_mm256_min_pd(bound, self))
+        }
+
+        #[inline(always)]
+        fn raised(self, bound: Self) -> Self {
+            both!(_mm256_max_pd(bound, self))
         }
 
         #[inline(always)]

@@ -131,6 +131,7 @@ impl Widen {
     fn port(&self, port: &mut Port) {
         match port {
             Port::Whole(at) => self.at(at),
+            Port::Row(_, width) => *width *= self.blocks,
             Port::Tile(_) | Port::Number(_) => {}
             Port::Entry(..) => unreachable!("spread before"),
         }
@@ -164,6 +165,7 @@ impl Widen {
 
     fn product(&self, product: &mut Product) {
         product.blocks = self.blocks;
+        (product.beside.iter_mut().chain(&mut product.plus)).for_each(|at| self.at(at));
         for (side, number) in [(&mut product.left, 0), (&mut product.right, 1)] {
             if let Matrix::Lanes(at) = side {
                 self.at(at);
