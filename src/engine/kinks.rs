@@ -1,15 +1,19 @@
 //! Points where an argument of a piecewise function changes sign, several segments side by side.
 
+use std::ops::Range;
+
 use super::points::Point;
 use super::stream::Stream;
 use crate::eval::bulk::{Bulk, LANES, Lane};
-use crate::graph::op::{Binary, Op, Unary};
+use crate::graph::op::{Binary, Input, Op, Reduction, Unary};
 use crate::graph::{Graph, NodeId};
 
 /// Segments that are searched together: two points of each make a block.
 pub(super) const SEGMENTS: usize = LANES / 2;
 /// How narrowly a crossing is bracketed, as a share of the segment.
 const CROSSING: f64 = 1e-14;
+/// Arguments whose changes of sign are counted together.
+const PART: usize = 1024;
 /// Rounds that bracket one crossing at most.
 const ROUNDS: usize = 60;
 
@@ -76,128 +80,196 @@ impl Crossing {
     }
 }
 
-/// For each of at most [`SEGMENTS`] segments the share at which an argument changes sign, chosen by its stream among
-/// those that do; 0 where none does. The crossing is bracketed by points around a linear guess, and by the middle.
-pub(super) fn crossings<'a>(
-    kinks: &mut Bulk,
-    segments: &[[Point; 2]],
-    streams: impl Iterator<Item = &'a mut Stream>,
-) -> Vec<f64> {
-    let mut streams: Vec<&mut Stream> = streams.collect();
-    let mut lanes: Vec<(usize, f64)> = (0..segments.len())
-        .flat_map(|segment| [(segment, 0.0), (segment, 1.0)])
-        .collect();
-    evaluate(kinks, segments, &lanes);
-    let mut open = chosen(kinks, &mut streams);
-    // an argument that is linear along the segment is bracketed by the points next to the guess
-    lanes.clear();
-    for (segment, crossing) in open.iter().enumerate() {
-        if let Some(crossing) = crossing {
-            let guess = crossing.guess();
-            lanes.extend([
-                (segment, guess - CROSSING / 4.0),
-                (segment, guess + CROSSING / 4.0),
-            ]);
-        }
-    }
-    if !lanes.is_empty() {
-        evaluate(kinks, segments, &lanes);
-    }
-    for (pair, lanes) in lanes.chunks(2).enumerate() {
-        if let Some(crossing) = &mut open[lanes[0].0] {
-            let values = kinks.root(crossing.number, crossing.place, 0);
-            crossing.narrow(
-                lanes
-                    .iter()
-                    .zip(&values[2 * pair..])
-                    .map(|(lane, value)| (lane.1, *value)),
-            );
-        }
-    }
-    let found = open.into_iter().zip(streams).enumerate();
-    found
-        .map(|(segment, (crossing, stream))| {
-            let Some(mut crossing) = crossing else { return 0.0 };
-            for _ in 0..ROUNDS {
-                if !crossing.is_wide() {
-                    break;
-                }
-                further(kinks, segments, segment, &mut crossing);
-            }
-            // on either side, or in between, where the argument may be exactly 0
-            match stream.below(3) {
-                0 => crossing.low.0,
-                1 => crossing.high.0,
-                _ => crossing.inside(crossing.guess()),
-            }
+/// Searches segments for changes of sign.
+#[derive(Clone)]
+pub(super) struct Kinks {
+    arguments: Bulk,
+    /// which of them are affine functions of the inputs
+    affine: Vec<bool>,
+}
+
+impl Kinks {
+    /// For the piecewise functions below a node; `None` where there are none.
+    pub(super) fn new(graph: &Graph, root: NodeId) -> Option<Kinks> {
+        let found = arguments(graph, root);
+        let arguments = (!found.is_empty()).then(|| Bulk::narrow(graph, &found).ok())??;
+        let affine = affine(graph);
+        Some(Kinks {
+            arguments,
+            affine: found.iter().map(|id| affine[id.index()]).collect(),
         })
-        .collect()
-}
-
-/// Brackets one crossing more narrowly, by a block of points of its segment.
-fn further(kinks: &mut Bulk, segments: &[[Point; 2]], segment: usize, crossing: &mut Crossing) {
-    let guess = crossing.guess();
-    let mut shares = vec![f64::midpoint(crossing.low.0, crossing.high.0), guess];
-    for reach in [CROSSING / 4.0, 1e-9, 1e-4] {
-        shares.extend([guess - reach, guess + reach]);
     }
-    shares.sort_by(f64::total_cmp);
-    let lanes: Vec<(usize, f64)> = shares.iter().map(|share| (segment, *share)).collect();
-    evaluate(kinks, segments, &lanes);
-    let values = kinks.root(crossing.number, crossing.place, 0);
-    crossing.narrow(shares.into_iter().zip(values));
-}
 
-/// Evaluates the arguments at points of the segments, side by side in the lanes.
-fn evaluate(kinks: &mut Bulk, segments: &[[Point; 2]], lanes: &[(usize, f64)]) {
-    kinks.block(|[w, v]| {
-        for (lane, (segment, share)) in lanes.iter().enumerate() {
-            let [from, to] = &segments[*segment];
-            let fill = |entries: &mut [Lane], from: &[f64], to: &[f64]| {
-                for (entry, (a, b)) in entries.iter_mut().zip(from.iter().zip(to)) {
-                    entry[lane] = mixed(*a, *b, *share);
+    /// For each of at most [`SEGMENTS`] segments the share at which an argument changes sign, chosen by its stream among
+    /// those that do; 0 where none does. The crossing is bracketed by points around a linear guess, and by the middle.
+    pub(super) fn crossings<'a>(
+        &mut self,
+        segments: &[[Point; 2]],
+        streams: impl Iterator<Item = &'a mut Stream>,
+    ) -> Vec<f64> {
+        let mut streams: Vec<&mut Stream> = streams.collect();
+        let ends: Vec<(usize, f64)> = (0..segments.len())
+            .flat_map(|segment| [(segment, 0.0), (segment, 1.0)])
+            .collect();
+        self.evaluate(segments, &ends);
+        let mut found = self.chosen(&mut streams);
+        self.bracket(segments, &mut found);
+        (found.into_iter().zip(streams).enumerate())
+            .map(|(segment, (crossing, stream))| {
+                let Some(mut crossing) = crossing else { return 0.0 };
+                for _ in 0..ROUNDS {
+                    if !crossing.is_wide() {
+                        break;
+                    }
+                    self.further(segments, segment, &mut crossing);
                 }
-            };
-            fill(w, &from.w, &to.w);
-            fill(v, &from.v, &to.v);
-        }
-    });
-}
+                // on either side, or in between, where the argument may be exactly 0
+                match stream.below(3) {
+                    0 => crossing.low.0,
+                    1 => crossing.high.0,
+                    _ => crossing.inside(crossing.guess()),
+                }
+            })
+            .collect()
+    }
 
-/// One of the arguments that change sign between the ends of each segment, which stand side by side in the lanes.
-fn chosen(kinks: &Bulk, streams: &mut [&mut Stream]) -> Vec<Option<Crossing>> {
-    let places = || {
-        let sizes = kinks.sizes().enumerate();
-        sizes.flat_map(|(number, size)| (0..size).map(move |place| (number, place)))
-    };
-    let ends = |values: Lane, segment: usize| [values[2 * segment], values[2 * segment + 1]];
-    let changes = |[start, end]: [f64; 2]| start * end < 0.0;
-    let mut counts = [0; SEGMENTS];
-    for (number, place) in places() {
-        let values = kinks.root(number, place, 0);
-        for (segment, count) in counts.iter_mut().enumerate() {
-            *count += usize::from(changes(ends(values, segment)));
+    /// Brackets the crossings by the points next to the guess: enough for an argument that is linear along the segment.
+    fn bracket(&mut self, segments: &[[Point; 2]], found: &mut [Option<Crossing>]) {
+        let mut lanes: Vec<(usize, f64)> = Vec::new();
+        for (segment, crossing) in found.iter_mut().enumerate() {
+            let Some(crossing) = crossing else { continue };
+            let shares = [-1.0, 1.0].map(|side| crossing.guess() + side * CROSSING / 4.0);
+            if self.affine[crossing.number] {
+                // its values there are known beforehand, up to rounding
+                let [low, high] = [crossing.low.1, crossing.high.1];
+                crossing.narrow([(shares[0], low), (shares[1], high)]);
+            } else {
+                lanes.extend(shares.map(|share| (segment, share)));
+            }
+        }
+        if lanes.is_empty() {
+            return;
+        }
+        self.evaluate(segments, &lanes);
+        for (pair, lanes) in lanes.chunks(2).enumerate() {
+            if let Some(crossing) = &mut found[lanes[0].0] {
+                let values = self.arguments.root(crossing.number, crossing.place, 0);
+                let values = &values[2 * pair..];
+                crossing.narrow(lanes.iter().zip(values).map(|(lane, value)| (lane.1, *value)));
+            }
         }
     }
-    (streams.iter_mut().zip(counts).enumerate())
-        .map(|(segment, (stream, count))| {
-            let rank = (count > 0).then(|| stream.below(count))?;
-            places()
-                .map(|(number, place)| (number, place, ends(kinks.root(number, place, 0), segment)))
-                .filter(|(.., ends)| changes(*ends))
-                .nth(rank)
-                .map(|(number, place, [start, end])| Crossing {
-                    number,
-                    place,
-                    low: (0.0, start),
-                    high: (1.0, end),
-                })
-        })
-        .collect()
+
+    /// Brackets one crossing more narrowly, by a block of points of its segment.
+    fn further(&mut self, segments: &[[Point; 2]], segment: usize, crossing: &mut Crossing) {
+        let guess = crossing.guess();
+        let mut shares = vec![f64::midpoint(crossing.low.0, crossing.high.0), guess];
+        for reach in [CROSSING / 4.0, 1e-9, 1e-4] {
+            shares.extend([guess - reach, guess + reach]);
+        }
+        shares.sort_by(f64::total_cmp);
+        let lanes: Vec<(usize, f64)> = shares.iter().map(|share| (segment, *share)).collect();
+        self.evaluate(segments, &lanes);
+        let values = self.arguments.root(crossing.number, crossing.place, 0);
+        crossing.narrow(shares.into_iter().zip(values));
+    }
+
+    /// Evaluates the arguments at points of the segments, side by side in the lanes.
+    fn evaluate(&mut self, segments: &[[Point; 2]], lanes: &[(usize, f64)]) {
+        self.arguments.block(|[w, v]| {
+            for (lane, (segment, share)) in lanes.iter().enumerate() {
+                let [from, to] = &segments[*segment];
+                let fill = |entries: &mut [Lane], from: &[f64], to: &[f64]| {
+                    for (entry, (a, b)) in entries.iter_mut().zip(from.iter().zip(to)) {
+                        entry[lane] = mixed(*a, *b, *share);
+                    }
+                };
+                fill(w, &from.w, &to.w);
+                fill(v, &from.v, &to.v);
+            }
+        });
+    }
+
+    /// One of the arguments that change sign between the ends of each segment, which stand side by side in the lanes.
+    fn chosen(&self, streams: &mut [&mut Stream]) -> Vec<Option<Crossing>> {
+        let ends = |values: &Lane, segment: usize| [values[2 * segment], values[2 * segment + 1]];
+        let changes = |[start, end]: [f64; 2]| start * end < 0.0;
+        // the parts of the arguments, and how many of each part change sign: only one part is gone through again
+        let mut parts: Vec<(usize, Range<usize>)> = Vec::new();
+        let mut counts: Vec<[usize; SEGMENTS]> = Vec::new();
+        for (number, size) in self.arguments.sizes().enumerate() {
+            for first in (0..size).step_by(PART) {
+                let part = first..size.min(first + PART);
+                let mut count = [0; SEGMENTS];
+                for values in self.arguments.lanes(number, part.clone()) {
+                    for (segment, count) in count.iter_mut().enumerate() {
+                        *count += usize::from(changes(ends(values, segment)));
+                    }
+                }
+                parts.push((number, part));
+                counts.push(count);
+            }
+        }
+        (streams.iter_mut().enumerate())
+            .map(|(segment, stream)| {
+                let count: usize = counts.iter().map(|part| part[segment]).sum();
+                let mut rank = (count > 0).then(|| stream.below(count))?;
+                let mut part = 0;
+                while rank >= counts[part][segment] {
+                    rank -= counts[part][segment];
+                    part += 1;
+                }
+                let (number, part) = &parts[part];
+                (part.clone().zip(self.arguments.lanes(*number, part.clone())))
+                    .map(|(place, values)| (place, ends(values, segment)))
+                    .filter(|(_, ends)| changes(*ends))
+                    .nth(rank)
+                    .map(|(place, [start, end])| Crossing {
+                        number: *number,
+                        place,
+                        low: (0.0, start),
+                        high: (1.0, end),
+                    })
+            })
+            .collect()
+    }
+}
+
+/// Which nodes are affine functions of the inputs, as far as their operations show.
+fn affine(graph: &Graph) -> Vec<bool> {
+    let mut affine: Vec<bool> = Vec::with_capacity(graph.len());
+    for id in graph.ids() {
+        let node = graph.node(id);
+        let all = |known: &[bool]| node.args.iter().all(|arg| known[arg.index()]);
+        let fixed = |number: usize| !graph.is_variable(node.args[number]);
+        let holds = match &node.op {
+            Op::Input(Input::W | Input::V) => true,
+            Op::Unary(Unary::Neg)
+            | Op::Binary(Binary::Add | Binary::Sub)
+            | Op::Reduce(Reduction::Sum, _)
+            | Op::Reshape
+            | Op::Broadcast
+            | Op::Permute(_)
+            | Op::Slice { .. }
+            | Op::Unslice { .. }
+            | Op::Concat(_) => all(&affine),
+            Op::Binary(Binary::Mul) | Op::MatMul => all(&affine) && (fixed(0) || fixed(1)),
+            Op::Binary(Binary::Div) => all(&affine) && fixed(1),
+            Op::Input(Input::Gradient(_) | Input::Example)
+            | Op::Constant(_)
+            | Op::Pi
+            | Op::Unary(_)
+            | Op::Binary(_)
+            | Op::Reduce(..)
+            | Op::Along(..) => !graph.is_variable(id),
+        };
+        affine.push(holds);
+    }
+    affine
 }
 
 /// The arguments of the piecewise functions below a node that depend on the inputs.
-pub(super) fn arguments(graph: &Graph, root: NodeId) -> Vec<NodeId> {
+fn arguments(graph: &Graph, root: NodeId) -> Vec<NodeId> {
     let needed = graph.reachable(&[root]);
     let mut found: Vec<NodeId> = graph
         .ids()

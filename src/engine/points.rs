@@ -3,19 +3,20 @@
 //! Point number `i` of a kind is drawn from its own ChaCha8 stream, so that it does not depend on
 //! threads or on how many points are drawn.
 
-use std::ops::Range;
-
 use smallvec::SmallVec;
 
-use super::kinks::{self, SEGMENTS};
+use super::kinks::{self, Kinks, SEGMENTS};
 use super::stream::{BlockStream, Part, Stream};
 use crate::claim::Claim;
 use crate::claim::region::SetBounds;
+use crate::eval::bulk::Lane;
 use crate::eval::bulk::level::Level;
-use crate::eval::bulk::{Bulk, Lane};
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::Evaluator;
 use crate::graph::op::Input;
+
+/// Coordinates from which on a direction need not be uniform: that of a uniform point of the cube then is, almost.
+const MANY: usize = 64;
 
 /// Draws before a point of the region is given up.
 pub const MAX_DRAWS: u64 = 10_000;
@@ -136,7 +137,7 @@ pub struct Points {
     seed: u64,
     constraints: Evaluator<FloatArithmetic>,
     constraint_count: usize,
-    kinks: Option<Bulk>,
+    kinks: Option<Kinks>,
     twin_sides: bool,
 }
 
@@ -195,16 +196,13 @@ impl Points {
             .into_iter()
             .filter_map(|(input, set)| SetBounds::new(&claim.graph, set).map(|bounds| (input, bounds)))
             .collect();
-        let kinks = kinks::arguments(&claim.graph, claim.slack);
         Points {
             twin_sides: free.len() == 2,
             free,
             seed,
             constraints: Evaluator::new(&claim.graph, &claim.region.constraints, FloatArithmetic),
             constraint_count: claim.region.constraints.len(),
-            kinks: (!kinks.is_empty())
-                .then(|| Bulk::narrow(&claim.graph, &kinks).ok())
-                .flatten(),
+            kinks: Kinks::new(&claim.graph, claim.slack),
         }
     }
 
@@ -241,17 +239,17 @@ impl Points {
     /// Point `index` of a kind, and how many draws it took; `None` where none of [`MAX_DRAWS`] draws
     /// met the constraints.
     pub fn draw(&mut self, draw: Draw, index: u64) -> (Option<Point>, u64) {
-        let mut drawn = self.draws(draw, index..index + 1);
+        let mut drawn = self.draws(draw, std::iter::once(index));
         drawn.pop().unwrap_or((None, 0))
     }
 
     /// The points with these numbers, as [`Points::draw`] gives them one by one.
-    pub fn draws(&mut self, draw: Draw, numbers: Range<u64>) -> Vec<(Option<Point>, u64)> {
-        let mut found: Vec<(Option<Point>, u64)> = numbers.clone().map(|_| (None, MAX_DRAWS)).collect();
+    pub fn draws(&mut self, draw: Draw, numbers: impl Iterator<Item = u64>) -> Vec<(Option<Point>, u64)> {
         let mut open: Vec<(usize, Stream)> = numbers
             .map(|index| Stream::new(self.seed, draw.stream(), index))
             .enumerate()
             .collect();
+        let mut found: Vec<(Option<Point>, u64)> = open.iter().map(|_| (None, MAX_DRAWS)).collect();
         for attempt in 1..=MAX_DRAWS {
             let points = self.once(draw, &mut open);
             for ((place, stream), point) in std::mem::take(&mut open).into_iter().zip(points) {
@@ -317,7 +315,10 @@ impl Points {
             Draw::NearDiagonal => {
                 let (first, second) = (&self.free[0].1, &self.free[1].1);
                 point.w = stream.in_set(first);
-                let direction = stream.direction(point.w.len());
+                let direction = match point.w.len() {
+                    0..MANY => stream.direction(point.w.len()),
+                    dimension => stream.scattered(dimension),
+                };
                 let reach = second.scale() * libm::pow(10.0, -8.0 * stream.uniform());
                 point.v = point
                     .w
@@ -345,7 +346,7 @@ impl Points {
             match &mut self.kinks {
                 Some(kinks) => {
                     let streams = streams.iter_mut().map(|(_, stream)| stream);
-                    let shares = kinks::crossings(kinks, &segments, streams);
+                    let shares = kinks.crossings(&segments, streams);
                     let points = segments.iter().zip(shares);
                     found.extend(points.map(|(segment, share)| kinks::at(segment, share)));
                 }

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::device::OnDevice;
+use super::kinks::SEGMENTS;
 use super::points::{Blocks, Draw, Point, Points};
 use super::statistics::{Histogram, Quantile, clopper_pearson_upper, histogram, quantiles};
 use super::{Failure, Options};
@@ -292,11 +293,7 @@ pub fn sample(
         });
     }
 
-    let mut points = points.clone();
-    let candidates = candidates
-        .into_iter()
-        .filter_map(|(index, draw, slack)| points.draw(draw, index).0.map(|point| Candidate { point, slack }))
-        .collect();
+    let candidates = drawn_again(points, &candidates);
     let sampling = Sampling {
         engine: engine(options.device),
         kinks: "relu'(0) = 0, leaky_relu'(0) = 1, abs'(0) = 0; ties of max go to the first".to_owned(),
@@ -423,6 +420,35 @@ fn one_by_one(
     let mut roots = bulk.run(&w, &v, count).map_err(Failure::Run)?;
     slacks.append(&mut roots[0]);
     Ok(draws)
+}
+
+/// Candidates by the numbers of their points; several of a kind at a time, since points near kinks are found together.
+fn drawn_again(points: &Points, low: &[Low]) -> Vec<Candidate> {
+    let kinds = [Draw::Uniform].into_iter().chain(Draw::DIRECTED);
+    let parts: Vec<(Draw, Vec<usize>)> = kinds
+        .flat_map(|draw| {
+            let own: Vec<usize> = (0..low.len()).filter(|place| low[*place].1 == draw).collect();
+            let parts: Vec<Vec<usize>> = own.chunks(SEGMENTS).map(<[usize]>::to_vec).collect();
+            parts.into_iter().map(move |part| (draw, part))
+        })
+        .collect();
+    let drawn: Vec<Vec<(usize, Candidate)>> = (parts.into_par_iter())
+        .map_init(
+            || points.clone(),
+            |points, (draw, part)| {
+                let numbers = part.iter().map(|place| low[*place].0);
+                (part.iter().zip(points.draws(draw, numbers)))
+                    .filter_map(|(place, (point, _))| {
+                        let slack = low[*place].2;
+                        point.map(|point| (*place, Candidate { point, slack }))
+                    })
+                    .collect()
+            },
+        )
+        .collect();
+    let mut candidates: Vec<(usize, Candidate)> = drawn.into_iter().flatten().collect();
+    candidates.sort_unstable_by_key(|(place, _)| *place);
+    candidates.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
 fn extreme(points: &Points, draw: Draw, lowest: Option<(u64, f64)>) -> Option<Extreme> {
