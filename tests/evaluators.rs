@@ -16,6 +16,7 @@ use dashu_ratio::RBig;
 use proxycert::burn::device::Backend;
 use proxycert::burn::executor::Executor;
 use proxycert::eval::bulk::Bulk;
+use proxycert::eval::bulk::elementary;
 use proxycert::eval::bulk::level::Level;
 use proxycert::eval::checker::{CheckerArithmetic, Enclosure};
 use proxycert::eval::float::FloatArithmetic;
@@ -942,6 +943,104 @@ fn large_products_are_their_sums_in_order() {
                     assert_eq!(*value, sum, "{level:?}, entry {row}, {column}");
                 }
             }
+        }
+    }
+}
+
+/// Steps of piecewise functions and of `tanh` that go into the product which reads them, and a row that is added to a product: the sums in
+/// order of terms that are rounded one operation after the other.
+#[test]
+fn products_of_steps_are_their_sums_in_order() {
+    let mut rng = ChaCha8Rng::seed_from_u64(4);
+    for [rows, inner, width] in [[37, 3, 5], [16, 2, 17], [7, 4, 3]] {
+        let mut numbers = |count: usize| -> Vec<f64> {
+            let draw = |_| rng.random_range(-1.0..1.0);
+            (0..count).map(draw).collect()
+        };
+        let (x, a) = (numbers(rows * inner), numbers(width));
+        let dimension = inner * width + width;
+        let [w, v] = [numbers(dimension), numbers(dimension)];
+        let mut graph = Graph::new();
+        let data = graph.data(x.as_slice().into(), &[rows, inner]);
+        let readout = graph.data(a.as_slice().into(), &[width, 1]);
+        let [first, second] = [Input::W, Input::V].map(|input| {
+            let all = graph.input(input, dimension);
+            let matrix = graph.slice(all, 0, 0, 1, inner * width);
+            let matrix = graph.reshape(matrix, &[inner, width]);
+            let row = graph.slice(all, 0, inner * width, 1, width);
+            let product = graph.matmul(data, matrix);
+            graph.add(product, row)
+        });
+        let slope = graph.fraction(1, 4);
+        let difference = graph.sub(first, second);
+        let one = graph.integer(1);
+        let leaky_step = graph.binary(Binary::LeakyStep, first, slope);
+        let tanh = graph.unary(Unary::Tanh, first);
+        let square = graph.square(tanh);
+        let tanh_step = graph.sub(one, square);
+        let factors = [
+            graph.binary(Binary::LeakyRelu, first, slope),
+            graph.mul(difference, leaky_step),
+            graph.mul(difference, tanh_step),
+            graph.mul(difference, second),
+        ];
+        let argument = |side: &[f64], row: usize, column: usize| {
+            let sum = (0..inner).fold(-0.0, |sum, k| {
+                f64::mul_add(x[row * inner + k], side[k * width + column], sum)
+            });
+            sum + side[inner * width + column]
+        };
+        let terms: [fn(f64, f64) -> f64; 4] = [
+            |x, _| if x < 0.0 { 0.25 * x } else { x },
+            |x, y| (x - y) * if x < 0.0 { 0.25 } else { 1.0 },
+            |x, y| {
+                let tanh = elementary::tanh(x);
+                (x - y) * (1.0 - tanh * tanh)
+            },
+            |x, y| (x - y) * y,
+        ];
+        for (number, (factor, term)) in factors.into_iter().zip(terms).enumerate() {
+            let root = graph.matmul(factor, readout);
+            for level in Level::available() {
+                let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
+                let values = bulk.run(&w, &v, 1).expect("a run").remove(0);
+                for (row, value) in values.iter().enumerate() {
+                    let sum = (0..width).fold(-0.0, |sum, column| {
+                        let [x, y] = [&w, &v].map(|side| argument(side, row, column));
+                        f64::mul_add(term(x, y), a[column], sum)
+                    });
+                    assert_eq!(*value, sum, "{level:?}, factor {number}, row {row}");
+                }
+            }
+        }
+    }
+}
+
+/// Constants are told apart by their signs even where they are 0: the quotient by a sum of such zeros says which it was.
+#[test]
+fn signs_of_zeros_are_kept() {
+    for rows in [1, 16] {
+        let mut graph = Graph::new();
+        let zeros: Vec<f64> = (0..2 * rows)
+            .map(|place| if (place / 2 + place) % 2 == 0 { 0.0 } else { -0.0 })
+            .collect();
+        let zeros = graph.data(zeros.into(), &[rows, 2]);
+        let w = graph.input(Input::W, 1);
+        let ones = graph.data(vec![1.0; rows].into(), &[rows, 1]);
+        let w = graph.reshape(w, &[1, 1]);
+        let column = graph.matmul(ones, w);
+        let sum = graph.add(zeros, column);
+        let one = graph.integer(1);
+        let root = graph.div(one, sum);
+        let mut bulk = Bulk::new(&graph, &[root]).expect("a plan");
+        let values = bulk.run(&[-0.0], &[], 1).expect("a run").remove(0);
+        for (place, value) in values.iter().enumerate() {
+            let expected = if (place / 2 + place) % 2 == 0 {
+                f64::INFINITY
+            } else {
+                f64::NEG_INFINITY
+            };
+            assert_eq!(*value, expected, "{rows} rows, place {place}");
         }
     }
 }

@@ -51,7 +51,7 @@ impl Stream {
     }
 
     /// A vector of such numbers, scaled to length 1.
-    fn unit(&mut self, dimension: usize, number: fn(&mut Stream) -> f64) -> Vec<f64> {
+    fn unit(&mut self, dimension: usize, mut number: impl FnMut(&mut Stream) -> f64) -> Vec<f64> {
         loop {
             let numbers: Vec<f64> = (0..dimension).map(|_| number(self)).collect();
             let length = libm::sqrt(numbers.iter().map(|x| x * x).sum());

@@ -431,7 +431,7 @@ impl Emitter<'_> {
     /// The operand that is one for all entries.
     fn one(&self, value: &Value<Item>) -> Option<Port> {
         match value {
-            Value::Numbers(numbers) => equal(numbers).then(|| Port::Number(numbers[0])),
+            Value::Numbers(numbers) => equal(&bits(numbers)).then(|| Port::Number(numbers[0])),
             Value::Lanes(item, Places::List(list)) => {
                 (!self.local[*item] && equal(list)).then(|| Port::Entry(self.slot_of[*item], list[0]))
             }
@@ -449,7 +449,7 @@ impl Emitter<'_> {
                 let list: Vec<usize> = list.iter().cycle().take(width + TILE).copied().collect();
                 Value::Lanes(self.slot_of[*item], Places::List(list.into()))
             }
-            Value::Numbers(numbers) if periodic(numbers, width) => {
+            Value::Numbers(numbers) if periodic(&bits(numbers), width) => {
                 Value::Numbers(numbers.iter().cycle().take(width + TILE).copied().collect())
             }
             Value::Numbers(_) | Value::Lanes(..) => return None,
@@ -509,6 +509,11 @@ impl Emitter<'_> {
         loaded.push((value.clone(), port));
         port
     }
+}
+
+/// Numbers as they are told apart: 0 and -0 too.
+fn bits(numbers: &[f64]) -> Vec<u64> {
+    numbers.iter().map(|number| number.to_bits()).collect()
 }
 
 /// Whether the entries are those of the first row, again and again.

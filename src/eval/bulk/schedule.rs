@@ -117,11 +117,14 @@ impl Schedule {
         let mut kept = vec![false; program.works.len()];
         for item in (0..program.works.len()).rev() {
             let work = &program.works[item];
+            // what reads rows that are wider would have these stored whole
+            let wide = (work.values().into_iter().filter_map(Value::base))
+                .any(|base| matches!(self.roles[base], Role::Row(width) if width > 1));
             let narrow = match self.roles[item] {
                 Role::Outside => true,
-                Role::Row(1) => work.elementwise() && !kept[item],
+                Role::Row(1) => work.elementwise() && !wide && !kept[item],
                 // one of what is taken out is taken out as well
-                Role::Sum => matches!(work, Work::Reduce(..)),
+                Role::Sum => matches!(work, Work::Reduce(..)) && !kept[item],
                 Role::Row(_) => false,
             };
             if !narrow {
