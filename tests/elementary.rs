@@ -105,9 +105,9 @@ fn own() -> Vec<Function> {
         stepped(Unary::Tanh, -22.0..=22.0, 3.0),
         stepped(Unary::Sigmoid, -745.0..=40.0, 2.5),
         stepped(Unary::LogSigmoid, -1e6..=745.0, 2.0),
-        bulk(Unary::Erf, -6.0..=6.0, 1.5),
-        bulk(Unary::Sin, -e::LARGEST_ANGLE..=e::LARGEST_ANGLE, 1.5),
-        bulk(Unary::Cos, -e::LARGEST_ANGLE..=e::LARGEST_ANGLE, 1.5),
+        bulk(Unary::Erf, -6.0..=6.0, 2.0),
+        bulk(Unary::Sin, -e::LARGEST_ANGLE..=e::LARGEST_ANGLE, 2.0),
+        bulk(Unary::Cos, -e::LARGEST_ANGLE..=e::LARGEST_ANGLE, 2.0),
     ]
 }
 
@@ -116,8 +116,8 @@ fn others() -> Vec<Function> {
     vec![
         bulk(Unary::Sqrt, 0.0..=f64::MAX, 0.5),
         // most of these angles are beyond the reach of the vector form
-        bulk(Unary::Sin, -f64::MAX..=f64::MAX, 1.5),
-        bulk(Unary::Cos, -f64::MAX..=f64::MAX, 1.5),
+        bulk(Unary::Sin, -f64::MAX..=f64::MAX, 2.0),
+        bulk(Unary::Cos, -f64::MAX..=f64::MAX, 2.0),
         bulk(power(-1, 2), LEAST..=f64::MAX, 1.5),
         bulk(power(3, 2), 1e-200..=1e200, 3.0),
         // the power with a rounded exponent, and a factor for what the rounding has lost

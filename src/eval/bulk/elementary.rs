@@ -2,7 +2,7 @@
 //! both are rounded once, on every instruction set (see [`super::number`]): the bits do not depend on the width of the registers.
 //!
 //! Largest errors, in units in the last place, found against multiprecision by
-//! `tests/elementary.rs`: below 1 for `exp`, `log`, `log1p`, below 1.5 for `erf`, `sin`, `cos`, 2 for `log_sigmoid`, 2.5 for `sigmoid`,
+//! `tests/elementary.rs`: below 1 for `exp`, `log`, `log1p`, 2 for `log_sigmoid`, `erf`, `sin`, `cos`, 2.5 for `sigmoid`,
 //! 3 for `tanh`. Every argument is allowed, but for angles beyond [`LARGEST_ANGLE`]; NaN stays NaN, and where a function is undefined the
 //! result is NaN.
 
