@@ -6,7 +6,7 @@
 //! 3 for `tanh`. Every argument is allowed, but for angles beyond [`LARGEST_ANGLE`]; NaN stays NaN, and where a function is undefined the
 //! result is NaN.
 
-use std::f64::consts::{FRAC_2_PI, LN_2, LOG2_E, SQRT_2};
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, LN_2, LOG2_E, SQRT_2};
 
 use super::number::{Number, SHIFT};
 
@@ -263,11 +263,7 @@ pub fn erf<N: Number>(x: N) -> N {
 pub const LARGEST_ANGLE: f64 = 1_073_741_824.0; // 2^30
 /// pi/2 in three parts. Multiples of the first by integers below 2^30 differ from a nearby number by what is exact (Cody, Waite
 /// 1980, with fused products), and the rest is below 2^-160.
-const HALF_PI: [f64; 3] = [
-    1.570_796_326_794_896_6,
-    6.123_233_995_736_766e-17,
-    -1.497_384_904_859_169_8e-33,
-];
+const HALF_PI: [f64; 3] = [FRAC_PI_2, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
 
 /// `sin(x + quarters pi/2)`, by polynomials of degree 13 and 14 whose largest relative error is least, 2^-57.
 #[inline(always)]

@@ -100,15 +100,14 @@ macro_rules! one_by_one {
 #[inline(always)]
 fn replace_large(x: &[Lane], out: &mut [Lane], f: fn(f64) -> f64) {
     for (out, x) in out.iter_mut().zip(x) {
-        let mut near = true;
+        let mut all = true;
         for x in x {
-            near &= x.abs() <= e::LARGEST_ANGLE;
+            all &= x.abs() <= e::LARGEST_ANGLE;
         }
-        if !near {
+        if !all {
             for (out, x) in out.iter_mut().zip(x) {
-                if !(x.abs() <= e::LARGEST_ANGLE) {
-                    *out = f(*x);
-                }
+                let near = x.abs() <= e::LARGEST_ANGLE;
+                *out = if near { *out } else { f(*x) };
             }
         }
     }

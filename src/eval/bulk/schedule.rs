@@ -134,17 +134,16 @@ impl Schedule {
                 }
             }
         }
-        for item in 0..program.works.len() {
-            let work = &program.works[item];
+        for (item, work) in program.works.iter().enumerate().filter(|(item, _)| !kept[*item]) {
             match self.roles[item] {
-                Role::Row(1) if work.elementwise() && !kept[item] => self.roles[item] = Role::Outside,
-                Role::Sum if !kept[item] => {
+                Role::Row(1) if work.elementwise() => self.roles[item] = Role::Outside,
+                Role::Sum => {
                     let mut bases = work.values().into_iter().filter_map(Value::base);
                     if bases.all(|base| self.roles[base] == Role::Outside) {
                         self.roles[item] = Role::Outside;
                     }
                 }
-                Role::Outside | Role::Row(_) | Role::Sum => {}
+                Role::Outside | Role::Row(_) => {}
             }
         }
     }
