@@ -14,9 +14,9 @@ use crate::graph::{Graph, NodeId, size};
 
 /// Rows of a product from which on the columns of its right factor are copied side by side first,
 const PANEL_ROWS: usize = 16;
-/// where that is an input of more bytes: columns far apart would not stay in the first-level cache, where addresses at such
-/// distances have the same few places.
-const PANEL_BYTES: usize = 16 << 10;
+/// where that is an input of so many bytes: columns far apart would not stay in the first-level cache, where addresses at such
+/// distances have the same few places; and a copy of millions of parameters would take too much memory.
+const PANEL_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=16 << 20;
 
 /// A tensor to be computed, by number.
 pub(super) type Item = usize;
@@ -249,7 +249,8 @@ impl Program {
                 let bytes = inner * columns * LANES * size_of::<f64>();
                 let panels = arg_shape(1).len() == 2
                     && rows >= PANEL_ROWS
-                    && bytes > PANEL_BYTES
+                    && columns > PANEL_COLUMNS
+                    && PANEL_BYTES.contains(&bytes)
                     && matches!(&sides[1], Value::Lanes(base, _) if matches!(self.works[*base], Work::Input(_)));
                 if panels {
                     sides[1] = self.in_panels(sides[1].clone(), inner, columns);
