@@ -22,6 +22,7 @@ const PANEL_BYTES: std::ops::RangeInclusive<usize> = 16 << 10..=16 << 20;
 pub(super) type Item = usize;
 
 /// How a tensor is computed from others.
+#[derive(Clone)]
 pub(super) enum Work {
     Input(Input),
     Unary(Unary, Value<Item>),

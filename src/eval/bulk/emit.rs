@@ -64,7 +64,9 @@ pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
     let mut number = 0;
     for (stage, groups) in schedule.stages.iter().enumerate() {
         if stage % 2 == 1 {
-            plan.strips.extend(emitter.strips(number, groups));
+            let strips = emitter.strips(number, groups).into_iter();
+            plan.strips
+                .extend(strips.filter(|strips| !strips.body.is_empty()));
             number += groups.len();
             continue;
         }
@@ -147,6 +149,17 @@ struct Place {
     before: Vec<Instruction>,
 }
 
+impl Place {
+    fn new(number: usize, strip: Option<usize>) -> Place {
+        Place {
+            number,
+            strip,
+            repeated: Vec::new(),
+            before: Vec::new(),
+        }
+    }
+}
+
 impl Emitter<'_> {
     /// Whether an item has a buffer for all its entries, or those of the strip: it is read outside its group, or no chain.
     fn whole(&self, item: Item) -> bool {
@@ -164,12 +177,7 @@ impl Emitter<'_> {
 
     /// A group that is computed at once.
     fn outside(&mut self, number: usize, group: &[Item]) -> Strips {
-        let mut place = Place {
-            number,
-            strip: None,
-            repeated: Vec::new(),
-            before: Vec::new(),
-        };
+        let mut place = Place::new(number, None);
         Strips::at_once(vec![self.group(group, &mut place)])
     }
 
@@ -181,12 +189,7 @@ impl Emitter<'_> {
             self.slot_of[item] = self.slots.take(self.program.sizes[item]);
         }
         let strip = self.strip(&items().collect::<Vec<Item>>());
-        let mut place = Place {
-            number: first,
-            strip: Some(strip),
-            repeated: Vec::new(),
-            before: Vec::new(),
-        };
+        let mut place = Place::new(first, Some(strip));
         let mut body = Vec::new();
         for group in groups {
             body.push(self.group(group, &mut place));

@@ -42,59 +42,48 @@ pub(super) fn fuse(program: &mut Program, roots: &mut [Root<Item>]) {
                 }
             }
             Work::Product {
-                sides: [left, right @ Value::Numbers(_)],
-                plus,
-                panels,
-                rows,
-                inner,
+                sides: [left, Value::Numbers(_)],
                 columns,
-                starts,
                 ..
             } if *columns <= FEW_COLUMNS => {
                 let Some(base) = alone(left) else { continue };
-                let (through, x, beside) = match &program.works[base] {
-                    Work::Unary(Unary::Relu, x) => (Through::Relu, x, Vec::new()),
+                // a function of a matrix and of others beside it, and a step that goes into it
+                let (own, x, others, step) = match &program.works[base] {
+                    Work::Unary(Unary::Relu, x) => (Through::Relu, x, Vec::new(), None),
                     Work::Binary(Binary::LeakyRelu, [x, slope]) => match one_slope(slope) {
-                        Some(slope) => (Through::LeakyRelu(slope), x, Vec::new()),
+                        Some(slope) => (Through::LeakyRelu(slope), x, Vec::new(), None),
                         None => continue,
                     },
-                    Work::Fused(fused, [x, y, z])
-                        if matches!((fused.inner, fused.outer), (Inner::Sub, Outer::Mul)) =>
-                    {
-                        let step = alone(z).and_then(|step| {
-                            let slope = step_of(program, step, x);
-                            let found = match slope {
-                                Some(slope) => (Through::LeakyStep(slope), Vec::new()),
-                                None => (Through::TanhStep, vec![root_of(program, step)?]),
-                            };
-                            Some((step, found))
-                        });
-                        let further = step.as_ref().map(|(step, _)| *step);
-                        let (through, last) =
-                            step.map_or_else(|| (Through::Scaled, vec![z.clone()]), |(_, found)| found);
-                        let beside: Vec<Value<Item>> = [vec![y.clone()], last].concat();
-                        if ![x].into_iter().chain(&beside).all(varies) {
-                            continue;
+                    Work::Fused(
+                        Fused {
+                            inner: Inner::Sub,
+                            outer: Outer::Mul,
+                        },
+                        [x, y, z],
+                    ) => match alone(z).and_then(|step| Some((step, step_of(program, step, x)?))) {
+                        Some((step, (own, t))) => {
+                            let others = [y.clone()].into_iter().chain(t).collect();
+                            (own, x, others, Some(step))
                         }
-                        further.into_iter().for_each(|step| gone[step] = true);
-                        (through, x, beside)
-                    }
+                        None => (Through::Scaled, x, vec![y.clone(), z.clone()], None),
+                    },
                     _ => continue,
                 };
-                if !varies(x) {
+                if !varies(x) || !others.iter().all(varies) {
                     continue;
                 }
-                let work = Work::Product {
-                    sides: [x.clone(), right.clone()],
+                let mut work = program.works[item].clone();
+                if let Work::Product {
+                    sides,
                     through,
                     beside,
-                    plus: plus.clone(),
-                    panels: *panels,
-                    rows: *rows,
-                    inner: *inner,
-                    columns: *columns,
-                    starts: starts.clone(),
-                };
+                    ..
+                } = &mut work
+                {
+                    sides[0] = x.clone();
+                    (*through, *beside) = (own, others);
+                }
+                step.into_iter().for_each(|step| gone[step] = true);
                 (base, work)
             }
             _ => continue,
@@ -135,27 +124,21 @@ fn one_slope(slope: &Value<Item>) -> Option<f64> {
     (first > 0.0 && first <= 1.0 && slope.iter().all(|number| *number == first)).then_some(first)
 }
 
-/// The slope of an item that is `leaky_step(x)`.
-fn step_of(program: &Program, item: Item, x: &Value<Item>) -> Option<f64> {
-    match (&program.works[item], x) {
-        (
-            Work::Binary(Binary::LeakyStep, [Value::Lanes(own, Places::Run(from)), slope]),
-            Value::Lanes(base, Places::Run(start)),
-        ) if own == base && from == start => one_slope(slope),
-        _ => None,
-    }
-}
-
-/// `z` of an item that is `1 - z^2`.
-fn root_of(program: &Program, item: Item) -> Option<Value<Item>> {
+/// What `(x - y) z` is, where the item is `z`: `leaky_step(x)`, or `1 - t^2` of another `t`.
+fn step_of(program: &Program, item: Item, x: &Value<Item>) -> Option<(Through, Option<Value<Item>>)> {
     match &program.works[item] {
+        Work::Binary(Binary::LeakyStep, [own, slope]) if own.same(x) => {
+            Some((Through::LeakyStep(one_slope(slope)?), None))
+        }
         Work::Fused(
             Fused {
                 inner: Inner::Mul,
                 outer: Outer::From,
             },
-            [z, other, Value::Numbers(ones)],
-        ) if z.same(other) && ones.iter().all(|one| *one == 1.0) => Some(z.clone()),
+            [t, other, Value::Numbers(ones)],
+        ) if t.same(other) && ones.iter().all(|one| *one == 1.0) => {
+            Some((Through::TanhStep, Some(t.clone())))
+        }
         _ => None,
     }
 }
@@ -172,32 +155,18 @@ fn with_row(
     }
     [(0, 1), (1, 0)].into_iter().find_map(|(first, second)| {
         let base = alone(&sides[first])?;
+        let mut work = program.works[base].clone();
         let Work::Product {
-            sides: factors,
-            through,
-            beside,
-            plus: None,
-            panels,
+            plus: plus @ None,
             rows,
-            inner,
             columns,
             starts,
-        } = &program.works[base]
+            ..
+        } = &mut work
         else {
             return None;
         };
-        let plus = repeated_row(&sides[second], *rows, *columns).filter(|_| starts.len() == 1)?;
-        let work = Work::Product {
-            sides: factors.clone(),
-            through: *through,
-            beside: beside.clone(),
-            plus: Some(plus),
-            panels: *panels,
-            rows: *rows,
-            inner: *inner,
-            columns: *columns,
-            starts: starts.clone(),
-        };
+        *plus = Some(repeated_row(&sides[second], *rows, *columns).filter(|_| starts.len() == 1)?);
         Some((base, work))
     })
 }

@@ -325,6 +325,17 @@ impl Grid {
             (line % self.inner + count <= self.inner).then_some(1)
         }
     }
+
+    /// Lines from one on whose starts have this distance.
+    #[inline(always)]
+    fn bundle(self, line: usize, spacing: usize) -> Bundle {
+        Bundle {
+            first: self.start(line),
+            spacing,
+            length: self.length,
+            step: self.inner,
+        }
+    }
 }
 
 /// Neighbouring lines, one for each vector of a group.
@@ -416,25 +427,14 @@ macro_rules! bundles {
     ($V:ident, $grid:ident, $bundle:ident, $line:ident, $G:ident => $body:expr) => {{
         let mut $line = 0;
         while $line < $grid.count() {
-            let (first, length, step) = ($grid.start($line), $grid.length, $grid.inner);
             if let Some(spacing) = $grid.spacing($line, $V::Group::COUNT) {
                 type $G<V> = <V as Vector>::Group;
-                let $bundle = Bundle {
-                    first,
-                    spacing,
-                    length,
-                    step,
-                };
+                let $bundle = $grid.bundle($line, spacing);
                 $body;
                 $line += $V::Group::COUNT;
             } else {
                 type $G<V> = Group<V, 1>;
-                let $bundle = Bundle {
-                    first,
-                    spacing: 0,
-                    length,
-                    step,
-                };
+                let $bundle = $grid.bundle($line, 0);
                 $body;
                 $line += 1;
             }

@@ -186,7 +186,8 @@ impl Schedule {
                 } else if *rows == self.rows
                     && (constant || run(left, *inner))
                     && beside.iter().all(|value| run(value, *inner))
-                    && [Some(right), plus.as_ref()].into_iter().flatten().all(stands)
+                    && stands(right)
+                    && plus.iter().all(stands)
                 {
                     Role::Row(*columns)
                 } else if *inner == self.rows && constant && run(right, *columns) && plus.is_none() {
