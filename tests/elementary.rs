@@ -102,7 +102,7 @@ fn own() -> Vec<Function> {
         stepped(Unary::Exp, -746.0..=709.782_712_893_384, 1.0),
         stepped(Unary::Log, LEAST..=f64::MAX, 1.0),
         stepped(Unary::Log1p, -1.0 + 1e-16..=f64::MAX, 1.0),
-        stepped(Unary::Tanh, -22.0..=22.0, 3.0),
+        stepped(Unary::Tanh, -22.0..=22.0, 1.5),
         stepped(Unary::Sigmoid, -745.0..=40.0, 2.5),
         stepped(Unary::LogSigmoid, -1e6..=745.0, 2.0),
         bulk(Unary::Erf, -6.0..=6.0, 2.0),

@@ -108,8 +108,10 @@ impl Kinks {
         streams: impl Iterator<Item = &'a mut Stream>,
     ) -> Vec<f64> {
         let mut streams: Vec<&mut Stream> = streams.collect();
-        let ends: Vec<(usize, f64)> = (0..segments.len())
-            .flat_map(|segment| [(segment, 0.0), (segment, 1.0)])
+        // the starts in the first half of the lanes, the ends in the other
+        let ends: Vec<(usize, f64)> = [0.0, 1.0]
+            .into_iter()
+            .flat_map(|share| (0..SEGMENTS).map(move |segment| (segment, share)))
             .collect();
         self.evaluate(segments, &ends);
         let mut found = self.chosen(&mut streams);
@@ -178,7 +180,9 @@ impl Kinks {
     fn evaluate(&mut self, segments: &[[Point; 2]], lanes: &[(usize, f64)]) {
         self.arguments.block(|[w, v]| {
             for (lane, (segment, share)) in lanes.iter().enumerate() {
-                let [from, to] = &segments[*segment];
+                let Some([from, to]) = segments.get(*segment) else {
+                    continue;
+                };
                 let fill = |entries: &mut [Lane], from: &[f64], to: &[f64]| {
                     for (entry, (a, b)) in entries.iter_mut().zip(from.iter().zip(to)) {
                         entry[lane] = mixed(*a, *b, *share);
@@ -190,9 +194,9 @@ impl Kinks {
         });
     }
 
-    /// One of the arguments that change sign between the ends of each segment, which stand side by side in the lanes.
+    /// One of the arguments that change sign between the ends of each segment, whose starts stand in the first half of the lanes.
     fn chosen(&self, streams: &mut [&mut Stream]) -> Vec<Option<Crossing>> {
-        let ends = |values: &Lane, segment: usize| [values[2 * segment], values[2 * segment + 1]];
+        let ends = |values: &Lane, segment: usize| [values[segment], values[SEGMENTS + segment]];
         let changes = |[start, end]: [f64; 2]| start * end < 0.0;
         // the parts of the arguments, and how many of each part change sign: only one part is gone through again
         let mut parts: Vec<(usize, Range<usize>)> = Vec::new();

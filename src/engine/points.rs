@@ -9,8 +9,8 @@ use super::kinks::{self, Kinks, SEGMENTS};
 use super::stream::{BlockStream, Part, Stream};
 use crate::claim::Claim;
 use crate::claim::region::SetBounds;
-use crate::eval::bulk::Lane;
-use crate::eval::bulk::level::Level;
+use crate::eval::bulk::level::{Kernel, Level, Vector};
+use crate::eval::bulk::{LANES, Lane};
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::Evaluator;
 use crate::graph::op::Input;
@@ -91,11 +91,15 @@ impl Draw {
     }
 }
 
-/// Uniform points of boxes, side by side: the same points as [`Points::draw`] gives, one by one.
+/// Points of boxes, side by side: the same points as [`Points::draw`] gives, one by one. Cheap to clone for each worker.
 #[derive(Clone)]
 pub struct Blocks {
+    draw: Draw,
     stream: BlockStream,
     sides: Vec<Side>,
+    /// of numbers that are uniform in [0, 1], as many as a point on the boundary may take
+    shares: Vec<[f64; 2]>,
+    scratch: Vec<Lane>,
     level: Level,
 }
 
@@ -107,12 +111,22 @@ struct Side {
     start: usize,
     /// ends of each coordinate
     ranges: Vec<[f64; 2]>,
+    /// width of the box
+    scale: f64,
 }
 
 impl Blocks {
     /// Writes the coordinates of `w` and `v` at the points from number `first` on, side by side in so many blocks; nothing where
     /// there is no room.
-    pub fn fill(&self, first: u64, blocks: usize, entries: [&mut [Lane]; 2]) {
+    pub fn fill(&mut self, first: u64, blocks: usize, entries: [&mut [Lane]; 2]) {
+        match self.draw {
+            Draw::Uniform | Draw::NearKink => self.uniform(first, blocks, entries),
+            Draw::NearDiagonal => self.near_diagonal(first, blocks, entries),
+            Draw::Boundary => self.on_boundary(first, blocks, entries),
+        }
+    }
+
+    fn uniform(&self, first: u64, blocks: usize, entries: [&mut [Lane]; 2]) {
         let mut entries = entries.map(Some);
         let mut parts: SmallVec<[Part; 2]> = SmallVec::new();
         for side in &self.sides {
@@ -127,6 +141,122 @@ impl Blocks {
             }
         }
         self.stream.uniform(self.level, first, blocks, &mut parts);
+    }
+
+    /// The numbers of a point's stream: `w`, a direction as of [`Stream::scattered`], how far to go.
+    fn near_diagonal(&mut self, first: u64, blocks: usize, entries: [&mut [Lane]; 2]) {
+        let [from, to] = &self.sides[..] else {
+            unreachable!("offered for two sides")
+        };
+        let dimension = from.ranges.len();
+        self.scratch.resize((2 * dimension + 1) * blocks, [0.0; LANES]);
+        let (w, rest) = self.scratch.split_at_mut(dimension * blocks);
+        let (v, reaches) = rest.split_at_mut(dimension * blocks);
+        let part = |start, ranges, out| Part { start, ranges, out };
+        let mut parts = [
+            part(0, &from.ranges, &mut *w),
+            part(dimension, &self.shares[..dimension], &mut *v),
+            part(2 * dimension, &self.shares[..1], &mut *reaches),
+        ];
+        self.stream.uniform(self.level, first, blocks, &mut parts);
+        for reach in reaches.as_flattened_mut() {
+            *reach = to.scale * libm::pow(10.0, -8.0 * *reach);
+        }
+        self.level.run(Away {
+            from: w,
+            ranges: &to.ranges,
+            reaches,
+            to: v,
+        });
+        for (entries, own) in entries.into_iter().zip([w, v]) {
+            if !entries.is_empty() {
+                entries.copy_from_slice(own);
+            }
+        }
+    }
+
+    /// The numbers of a point's stream: for each side its coordinates, whether all of them move to the bounds, or else with which
+    /// probability, and for each coordinate whether it does and where to.
+    fn on_boundary(&mut self, first: u64, blocks: usize, mut entries: [&mut [Lane]; 2]) {
+        self.scratch.resize(self.shares.len() * blocks, [0.0; LANES]);
+        let mut parts = [Part {
+            start: 0,
+            ranges: &self.shares,
+            out: &mut self.scratch,
+        }];
+        self.stream.uniform(self.level, first, blocks, &mut parts);
+        for block in 0..blocks {
+            let share = |number: usize, lane: usize| self.scratch[number * blocks + block][lane];
+            // numbers of each stream
+            let mut used = [0; LANES];
+            for side in &self.sides {
+                let out = &mut entries[usize::from(side.input == Input::V)];
+                let (inside, mut portion) = (used, [1.0; LANES]);
+                for lane in 0..LANES {
+                    used[lane] += side.ranges.len() + 1;
+                    if share(used[lane] - 1, lane) >= 0.25 {
+                        portion[lane] = share(used[lane], lane);
+                        used[lane] += 1;
+                    }
+                }
+                for (number, [low, high]) in side.ranges.iter().enumerate() {
+                    let mut entry = [0.0; LANES];
+                    for lane in 0..LANES {
+                        // no branches, which nobody could foresee; the number behind the last is never asked for, since not all
+                        // coordinates were at their bounds then
+                        let moves = share(used[lane], lane) < portion[lane];
+                        let bound = pick(share(used[lane] + 1, lane) < 0.5, *low, *high);
+                        let x = low + (high - low) * share(inside[lane] + number, lane);
+                        let x = pick(moves, bound, x);
+                        used[lane] += 1 + usize::from(moves);
+                        entry[lane] = x.max(*low).min(*high);
+                    }
+                    // nothing where the evaluator needs none
+                    if let Some(out) = out.get_mut(number * blocks + block) {
+                        *out = entry;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One of two numbers.
+fn pick(first: bool, one: f64, other: f64) -> f64 {
+    let mask = u64::from(first).wrapping_neg();
+    f64::from_bits(one.to_bits() & mask | other.to_bits() & !mask)
+}
+
+/// Moves points away: by reaches, along directions that their shares of the cube give.
+struct Away<'a> {
+    from: &'a [Lane],
+    ranges: &'a [[f64; 2]],
+    /// for each block of points
+    reaches: &'a [Lane],
+    /// the shares, and then the points
+    to: &'a mut [Lane],
+}
+
+impl Kernel for Away<'_> {
+    #[inline(always)]
+    fn run<V: Vector, const ROWS: usize>(self) {
+        let blocks = self.reaches.len();
+        for block in 0..blocks {
+            let mut length = V::splat(-0.0);
+            for entry in (block..self.to.len()).step_by(blocks) {
+                let share = V::load(&self.to[entry]);
+                let part = share + share - V::splat(1.0);
+                part.store(&mut self.to[entry]);
+                length = length + part * part;
+            }
+            let (length, reach) = (length.sqrt(), V::load(&self.reaches[block]));
+            for (entry, [low, high]) in (block..self.to.len()).step_by(blocks).zip(self.ranges) {
+                let part = V::load(&self.to[entry]) / length;
+                let moved = V::load(&self.from[entry]) + reach * part;
+                let moved = moved.raised(V::splat(*low)).bounded(V::splat(*high));
+                moved.store(&mut self.to[entry]);
+            }
+        }
     }
 }
 
@@ -266,8 +396,8 @@ impl Points {
         found
     }
 
-    /// The uniform draws in blocks of points, where each takes one attempt and is uniform in a box.
-    pub fn blocks(&self, level: Level) -> Option<Blocks> {
+    /// The draws of a kind in blocks of points, where each takes one attempt and lies in a box.
+    pub fn blocks(&self, draw: Draw, level: Level) -> Option<Blocks> {
         let mut sides = Vec::new();
         let mut start = 0;
         for (input, set) in &self.free {
@@ -278,11 +408,22 @@ impl Points {
                 input: *input,
                 start,
                 ranges: lo.iter().zip(hi).map(|(lo, hi)| [lo.hi, hi.lo]).collect(),
+                scale: set.scale(),
             });
             start += lo.len();
         }
-        (self.constraint_count == 0).then(|| Blocks {
-            stream: BlockStream::new(self.seed, Draw::Uniform.stream()),
+        let side_by_side = match draw {
+            Draw::Uniform | Draw::Boundary => true,
+            // else the directions are uniform, and take one normal number for each coordinate
+            Draw::NearDiagonal => sides[0].ranges.len() >= MANY,
+            Draw::NearKink => false,
+        };
+        (side_by_side && self.constraint_count == 0).then(|| Blocks {
+            draw,
+            stream: BlockStream::new(self.seed, draw.stream()),
+            // a point on the boundary takes at most three numbers for a coordinate, and two for a side
+            shares: vec![[0.0, 1.0]; 3 * start + 2 * sides.len()],
+            scratch: Vec::new(),
             sides,
             level,
         })
@@ -354,5 +495,55 @@ impl Points {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::case::Case;
+
+    /// Side by side, on every instruction set and with any number of blocks, they are those that are drawn one by one.
+    #[test]
+    fn blocks_hold_the_same_points() {
+        for dimension in [3, 70] {
+            let text = format!(
+                r#"{{"name": "a", "parameters": {{"x": [{dimension}]}}, "define": {{"f": "sum(x^2)"}},
+                    "claim": {{"inequality": "f(w) + f(v) >= 0"}},
+                    "region": {{"w": {{"box": [-1, 1]}}, "v": {{"box": [-0.25, 3]}}}}}}"#
+            );
+            let case = Case::parse(&text, "case.json", Path::new("."), false)
+                .unwrap_or_else(|error| panic!("{error}"));
+            let claim = Claim::new(&case).unwrap_or_else(|fault| panic!("{}", fault.render(false)));
+            let points = Points::new(&claim, 5);
+            for draw in [Draw::Uniform, Draw::NearDiagonal, Draw::Boundary] {
+                for (level, count) in Level::available()
+                    .into_iter()
+                    .flat_map(|level| [(level, 1), (level, 4)])
+                {
+                    let Some(mut blocks) = points.blocks(draw, level) else {
+                        assert_eq!((draw, dimension), (Draw::NearDiagonal, 3));
+                        continue;
+                    };
+                    let mut sides = [(); 2].map(|()| vec![[0.0; LANES]; dimension * count]);
+                    let [w, v] = &mut sides;
+                    blocks.fill(11, count, [w, v]);
+                    for number in 0..count * LANES {
+                        let [w, v] = [0, 1].map(|side: usize| {
+                            let entries = sides[side].iter().skip(number / LANES).step_by(count);
+                            entries.map(|entry| entry[number % LANES]).collect()
+                        });
+                        let (point, _) = points.clone().draw(draw, 11 + number as u64);
+                        assert_eq!(point, Some(Point { w, v }), "{draw:?}, {level:?}");
+                    }
+                    // where the evaluator needs one side alone
+                    let mut alone = vec![[0.0; LANES]; dimension * count];
+                    blocks.fill(11, count, [&mut [], &mut alone]);
+                    assert_eq!(alone, sides[1]);
+                }
+            }
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! the search and to interval confirmation.
 
 use std::ops::Range;
+use std::sync::Mutex;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -17,18 +18,21 @@ use super::statistics::{Histogram, Quantile, clopper_pearson_upper, histogram, q
 use super::{Failure, Options};
 use crate::burn::device::Backend;
 use crate::claim::Claim;
+use crate::eval::bulk::level::{Kernel, Level, Vector};
 use crate::eval::bulk::{Bulk, LANES};
 
 /// Points that a worker draws and evaluates at a time: at least and at most,
 const BATCH_POINTS: [usize; 2] = [16, 4096];
-/// and so many coordinates together;
+/// and so many coordinates together, where they are drawn one by one;
 const BATCH_COORDINATES: usize = 1 << 14;
 /// but so few points that there are so many batches.
-const BATCHES: u64 = 64;
+const BATCHES: usize = 64;
 /// Points whose slacks are held at once. Quantiles and histogram are of the first so many.
 const CHUNK: u64 = 1 << 20;
 /// Coordinates of all candidates together.
 const CANDIDATE_COORDINATES: usize = 1 << 24;
+/// Low slacks that are kept at least until a worker leaves out the higher half of what it has gathered.
+const ROOM: usize = 64;
 /// Points of a directed sample at most: they find what they look for early or not at all.
 const DIRECTED: u64 = 1 << 12;
 /// Bins of the histogram.
@@ -152,35 +156,72 @@ struct Tally {
     violations: u64,
     /// number of the point with the smallest slack, and the slack
     lowest: Option<(u64, f64)>,
-    /// slacks of the first [`CHUNK`] points that have one
-    first: Vec<f64>,
+}
+
+/// Counts slacks.
+struct Count<'a> {
+    slacks: &'a [f64],
+    tolerance: f64,
+    /// how many are NaN, below 0, below minus the tolerance; and the lowest, infinity where there is none
+    found: &'a mut [f64; 4],
+}
+
+impl Kernel for Count<'_> {
+    #[inline(always)]
+    fn run<V: Vector, const ROWS: usize>(self) {
+        let (zero, one) = (V::splat(0.0), V::splat(1.0));
+        let (mut undefined, mut negative, mut violations) = (zero, zero, zero);
+        let mut lowest = V::splat(f64::INFINITY);
+        let (lanes, rest) = self.slacks.as_chunks();
+        let mut last = [f64::INFINITY; LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        for lane in lanes.iter().chain([&last]) {
+            let slack = V::load(lane);
+            undefined = undefined + V::select(slack.is_nan(), one, zero);
+            negative = negative + V::select(slack.less(zero), one, zero);
+            violations = violations + V::select(slack.less(V::splat(-self.tolerance)), one, zero);
+            // NaN is never less
+            lowest = V::select(slack.less(lowest), slack, lowest);
+        }
+        let mut lanes = [[0.0; LANES]; 4];
+        undefined.store(&mut lanes[0]);
+        negative.store(&mut lanes[1]);
+        violations.store(&mut lanes[2]);
+        lowest.store(&mut lanes[3]);
+        for (found, lanes) in self.found[..3].iter_mut().zip(&lanes) {
+            *found = lanes.iter().sum();
+        }
+        self.found[3] = lanes[3].iter().copied().fold(f64::INFINITY, f64::min);
+    }
 }
 
 impl Tally {
-    /// Counts the slacks of the points from number `from` on, which are fewer than 2^32.
-    fn of(from: u64, slacks: &[f64], tolerance: f64) -> Tally {
-        let mut tally = Tally::default();
-        let (mut undefined, mut negative, mut violations) = (0u32, 0u32, 0u32);
-        let mut lowest = f64::INFINITY;
-        for &slack in slacks {
-            undefined += u32::from(slack.is_nan());
-            negative += u32::from(slack < 0.0);
-            violations += u32::from(slack < -tolerance);
-            // NaN is never less
-            lowest = if slack < lowest { slack } else { lowest };
-        }
-        (tally.undefined, tally.negative) = (undefined.into(), negative.into());
-        tally.violations = violations.into();
+    /// Counts the slacks of the points from number `from` on, which are fewer than 2^53; and the lowest of them, infinity where there is
+    /// none. The tally leaves it out where it is not below what is known from earlier points.
+    fn of(from: u64, slacks: &[f64], tolerance: f64, known: Option<f64>, level: Level) -> (Tally, f64) {
+        let mut found = [0.0; 4];
+        level.run(Count {
+            slacks,
+            tolerance,
+            found: &mut found,
+        });
+        let [undefined, negative, violations, lowest] = found;
         // the first of the lowest, -0 before 0
-        tally.lowest = (from..)
-            .zip(slacks)
-            .filter(|(_, slack)| **slack <= lowest)
-            .map(|(index, slack)| (index, *slack))
-            .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
-        if from < CHUNK {
-            tally.first = slacks.iter().copied().filter(|slack| !slack.is_nan()).collect();
-        }
-        tally
+        let first = || {
+            (from..)
+                .zip(slacks)
+                .filter(|(_, slack)| **slack <= lowest)
+                .map(|(index, slack)| (index, *slack))
+                .min_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)))
+        };
+        let tally = Tally {
+            draws: 0,
+            undefined: undefined as u64,
+            negative: negative as u64,
+            violations: violations as u64,
+            lowest: (known.is_none_or(|known| lowest <= known)).then(first).flatten(),
+        };
+        (tally, lowest)
     }
 
     /// Adds the counts of later points.
@@ -193,7 +234,6 @@ impl Tally {
             (Some(a), Some(b)) if b.1.total_cmp(&a.1).is_lt() => Some(b),
             (None, lowest) | (lowest, _) => lowest,
         };
-        self.first.extend(further.first);
     }
 }
 
@@ -221,40 +261,75 @@ pub fn sample(
     let free: usize = points.free().iter().map(|(_, set)| set.dimension()).sum();
     let worst = (options.starts as usize).min((CANDIDATE_COORDINATES / free.max(1)).max(1));
     let mut candidates: Vec<Low> = Vec::new();
-    let mut tally = |draw: Draw, count: u64| -> Result<Tally, Failure> {
-        let mut tally = Tally::default();
-        for from in (0..count).step_by(CHUNK as usize) {
-            let numbers = from..count.min(from + CHUNK);
-            let sampler = Sampler {
-                points,
-                bulk: &bulk,
-                draw,
-                tolerance,
-                worst,
-                // only what is lower than all that is known so far can be among the worst
-                limit: (worst.checked_sub(1))
-                    .and_then(|last| candidates.get(last))
-                    .map_or(f64::INFINITY, |last| last.2),
-            };
-            let batches = match &device {
-                Some(device) => {
-                    let (slacks, draws) = device.run(points, draw, numbers, progress)?;
-                    vec![sampler.counted(from, &slacks, draws)]
-                }
-                None => sampler.run(numbers, free, progress)?,
-            };
-            for (further, low) in batches {
-                tally.add(further);
-                candidates.extend(low);
+    let workers = Workers::new();
+    // counts points of a kind, whose slacks go to the buffer
+    let mut add = |tally: &mut Tally, draw: Draw, numbers: Range<u64>, slacks: &mut Vec<f64>| {
+        slacks.resize((numbers.end - numbers.start) as usize, 0.0);
+        let sampler = Sampler {
+            points,
+            bulk: &bulk,
+            workers: &workers,
+            draw,
+            tolerance,
+            worst,
+            // only what is lower than all that is known so far can be among the worst
+            limit: (worst.checked_sub(1))
+                .and_then(|last| candidates.get(last))
+                .map(|last| last.2),
+            known: tally.lowest.map(|(_, slack)| slack),
+        };
+        let batches = match &device {
+            Some(device) => {
+                let from = numbers.start;
+                let (found, draws) = device.run(points, draw, numbers, progress)?;
+                slacks.copy_from_slice(&found);
+                vec![sampler.counted(from, slacks, draws)]
             }
-            keep_lowest(&mut candidates, worst);
-            candidates.sort_unstable_by(order);
+            None => sampler.run(numbers.start, slacks, free, progress)?,
+        };
+        for (further, low) in batches {
+            tally.add(further);
+            candidates.extend(low);
         }
-        Ok(tally)
+        keep_lowest(&mut candidates, worst);
+        candidates.sort_unstable_by(order);
+        Ok::<(), Failure>(())
     };
 
-    let mut drawn = tally(Draw::Uniform, count)?;
-    let quantiles = quantiles(&mut drawn.first);
+    let (mut drawn, mut first) = (Tally::default(), Vec::new());
+    add(&mut drawn, Draw::Uniform, 0..count.min(CHUNK), &mut first)?;
+    first.retain(|slack| !slack.is_nan());
+    // beside all other points
+    let statistics = || (quantiles(&mut first), histogram(&first, BINS));
+    let others = || {
+        let mut slacks = Vec::new();
+        for from in (CHUNK..count).step_by(CHUNK as usize) {
+            let numbers = from..count.min(from + CHUNK);
+            add(&mut drawn, Draw::Uniform, numbers, &mut slacks)?;
+        }
+        let mut directed = Vec::new();
+        for draw in Draw::DIRECTED.into_iter().filter(|draw| points.offers(*draw)) {
+            let count = (options.samples / 12).clamp(1, DIRECTED);
+            let mut drawn = Tally::default();
+            add(&mut drawn, draw, 0..count, &mut slacks)?;
+            directed.push(Directed {
+                points: match draw {
+                    Draw::Uniform => "uniform",
+                    Draw::NearDiagonal => "v near w",
+                    Draw::NearKink => "near kinks",
+                    Draw::Boundary => "on the boundary",
+                }
+                .to_owned(),
+                count,
+                undefined: drawn.undefined,
+                violations: drawn.violations,
+                minimum: extreme(points, draw, drawn.lowest),
+            });
+        }
+        Ok(directed)
+    };
+    let ((quantiles, histogram), directed) = rayon::join(statistics, others);
+    let directed = directed?;
     let uniform = Uniform {
         count,
         draws: drawn.draws,
@@ -263,35 +338,13 @@ pub fn sample(
         violations: drawn.violations,
         minimum: extreme(points, Draw::Uniform, drawn.lowest),
         quantiles,
-        histogram: histogram(&drawn.first, BINS),
+        histogram,
         violating_share: ShareBound {
             method: "Clopper-Pearson, one-sided, for slack < -tolerance".to_owned(),
             confidence: options.confidence,
             at_most: clopper_pearson_upper(drawn.violations + drawn.undefined, count, options.confidence),
         },
     };
-
-    let mut directed = Vec::new();
-    for draw in Draw::DIRECTED {
-        if !points.offers(draw) {
-            continue;
-        }
-        let count = (options.samples / 12).clamp(1, DIRECTED);
-        let drawn = tally(draw, count)?;
-        directed.push(Directed {
-            points: match draw {
-                Draw::Uniform => "uniform",
-                Draw::NearDiagonal => "v near w",
-                Draw::NearKink => "near kinks",
-                Draw::Boundary => "on the boundary",
-            }
-            .to_owned(),
-            count,
-            undefined: drawn.undefined,
-            violations: drawn.violations,
-            minimum: extreme(points, draw, drawn.lowest),
-        });
-    }
 
     let candidates = drawn_again(points, &candidates);
     let sampling = Sampling {
@@ -323,102 +376,159 @@ fn keep_lowest(low: &mut Vec<Low>, count: usize) {
     }
 }
 
+/// What a thread draws and evaluates with. Its buffers may be large, and are kept from batch to batch.
+struct Worker {
+    points: Points,
+    bulk: Bulk,
+    /// what the blocks draw
+    draw: Draw,
+    blocks: Option<Blocks>,
+}
+
+/// A worker for each thread.
+struct Workers(Vec<Mutex<Option<Worker>>>);
+
+impl Workers {
+    fn new() -> Workers {
+        // one more, for a thread that is not of the pool
+        Workers(
+            (0..=rayon::current_num_threads())
+                .map(|_| Mutex::new(None))
+                .collect(),
+        )
+    }
+
+    /// Lends the worker of this thread.
+    fn with<T>(&self, sampler: &Sampler, blocks: &Option<Blocks>, work: impl FnOnce(&mut Worker) -> T) -> T {
+        let fresh = || Worker {
+            points: sampler.points.clone(),
+            bulk: sampler.bulk.clone(),
+            draw: sampler.draw,
+            blocks: blocks.clone(),
+        };
+        let last = self.0.len() - 1;
+        let slot = &self.0[rayon::current_thread_index().unwrap_or(last).min(last)];
+        // two threads may want the last one
+        let Ok(mut slot) = slot.try_lock() else {
+            return work(&mut fresh());
+        };
+        let worker = slot.get_or_insert_with(fresh);
+        if worker.draw != sampler.draw {
+            (worker.draw, worker.blocks) = (sampler.draw, blocks.clone());
+        }
+        work(worker)
+    }
+}
+
 /// Draws and evaluates points of a kind.
 struct Sampler<'a> {
     points: &'a Points,
     bulk: &'a Bulk,
+    workers: &'a Workers,
     draw: Draw,
     tolerance: f64,
     /// points with low slacks that are kept,
     worst: usize,
-    /// with slacks below this
-    limit: f64,
+    /// with slacks below this, once so many are known
+    limit: Option<f64>,
+    /// the lowest slack of earlier points
+    known: Option<f64>,
 }
 
 impl Sampler<'_> {
-    /// What the slacks of the points with these numbers come to, and the lowest: batch by batch, in their order.
+    /// The slacks of the points from number `first` on; what they come to, and the lowest: batch by batch, in their order.
     fn run(
         &self,
-        numbers: Range<u64>,
+        first: u64,
+        slacks: &mut [f64],
         free: usize,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Vec<(Tally, Vec<Low>)>, Failure> {
-        let count = numbers.end - numbers.start;
+        let blocks = self.points.blocks(self.draw, self.bulk.level());
         let [least, most] = BATCH_POINTS;
-        let batch = (BATCH_COORDINATES / free.max(1)).clamp(least, most) as u64;
-        let batch = batch.min(count.div_ceil(BATCHES));
-        let batch = batch.next_multiple_of((self.bulk.blocks() * LANES) as u64);
-        let blocks = (self.draw == Draw::Uniform)
-            .then(|| self.points.blocks(self.bulk.level()))
-            .flatten();
-        (0..count.div_ceil(batch))
-            .into_par_iter()
-            .map_init(
-                || (self.points.clone(), self.bulk.clone(), Vec::new()),
-                |(points, bulk, slacks), number| {
-                    let from = numbers.start + number * batch;
-                    let batch = from..numbers.end.min(from + batch);
-                    slacks.clear();
-                    let draws = match &blocks {
-                        Some(blocks) => in_blocks(blocks, bulk, batch, slacks),
-                        None => one_by_one(points, self.draw, bulk, batch, slacks)?,
-                    };
-                    progress(slacks.len() as u64);
-                    Ok(self.counted(from, slacks, draws))
-                },
-            )
+        let batch = match &blocks {
+            Some(_) => most,
+            None => (BATCH_COORDINATES / free.max(1)).clamp(least, most),
+        };
+        let batch = batch.min(slacks.len().div_ceil(BATCHES));
+        let batch = batch.next_multiple_of(self.bulk.blocks() * LANES);
+        slacks
+            .par_chunks_mut(batch)
+            .enumerate()
+            .map(|(number, slacks)| {
+                let from = first + (number * batch) as u64;
+                let draws = self
+                    .workers
+                    .with(self, &blocks, |worker| match &mut worker.blocks {
+                        Some(blocks) => Ok(in_blocks(blocks, &mut worker.bulk, from, slacks)),
+                        None => one_by_one(&mut worker.points, self.draw, &mut worker.bulk, from, slacks),
+                    })?;
+                progress(slacks.len() as u64);
+                Ok(self.counted(from, slacks, draws))
+            })
             .collect()
     }
 
     /// What the slacks of the points from number `from` on come to, and the lowest.
     fn counted(&self, from: u64, slacks: &[f64], draws: u64) -> (Tally, Vec<Low>) {
-        let tally = Tally {
-            draws,
-            ..Tally::of(from, slacks, self.tolerance)
-        };
-        let open = self.limit == f64::INFINITY;
-        let mut low: Vec<Low> = (from..)
-            .zip(slacks)
-            .filter(|(_, slack)| **slack < self.limit || (open && !slack.is_nan()))
-            .map(|(index, slack)| (index, self.draw, *slack))
-            .collect();
+        let (tally, lowest) = Tally::of(from, slacks, self.tolerance, self.known, self.bulk.level());
+        let tally = Tally { draws, ..tally };
+        let (mut low, mut limit) = (Vec::new(), self.limit);
+        let any = limit.is_none_or(|limit| lowest <= limit);
+        for (index, &slack) in (from..).zip(slacks).filter(|_| any) {
+            let is_low = match limit {
+                Some(limit) => slack <= limit && slack.total_cmp(&limit).is_lt(),
+                None => !slack.is_nan(),
+            };
+            if is_low {
+                low.push((index, self.draw, slack));
+                if low.len() == 2 * self.worst.max(ROOM) {
+                    keep_lowest(&mut low, self.worst);
+                    limit = low.iter().map(|low| low.2).max_by(f64::total_cmp);
+                }
+            }
+        }
         keep_lowest(&mut low, self.worst);
         (tally, low)
     }
 }
 
-/// Slacks of uniform points that are drawn where the evaluator reads them; the draws that it took.
-fn in_blocks(blocks: &Blocks, bulk: &mut Bulk, numbers: Range<u64>, slacks: &mut Vec<f64>) -> u64 {
-    let count = numbers.end - numbers.start;
+/// Slacks of the points from a number on, which are drawn where the evaluator reads them; the draws that it took.
+fn in_blocks(blocks: &mut Blocks, bulk: &mut Bulk, from: u64, slacks: &mut [f64]) -> u64 {
     let side_by_side = bulk.blocks();
-    for first in numbers.step_by(side_by_side * LANES) {
+    for (first, slacks) in (from..)
+        .step_by(side_by_side * LANES)
+        .zip(slacks.chunks_mut(side_by_side * LANES))
+    {
         bulk.block(|entries| blocks.fill(first, side_by_side, entries));
-        for block in 0..side_by_side {
-            slacks.extend(bulk.root(0, 0, block));
+        let (lanes, rest) = slacks.as_chunks_mut();
+        for (block, lane) in lanes.iter_mut().enumerate() {
+            *lane = bulk.root(0, 0, block);
+        }
+        if !rest.is_empty() {
+            rest.copy_from_slice(&bulk.root(0, 0, lanes.len())[..rest.len()]);
         }
     }
-    slacks.truncate(count as usize);
-    count
+    slacks.len() as u64
 }
 
-/// Slacks of points that are drawn one by one; the draws that it took.
+/// Slacks of the points from a number on, which are drawn one by one; the draws that it took.
 fn one_by_one(
     points: &mut Points,
     draw: Draw,
     bulk: &mut Bulk,
-    numbers: Range<u64>,
-    slacks: &mut Vec<f64>,
+    from: u64,
+    slacks: &mut [f64],
 ) -> Result<u64, Failure> {
     let (mut w, mut v, mut draws) = (Vec::new(), Vec::new(), 0);
-    let count = (numbers.end - numbers.start) as usize;
-    for (point, tried) in points.draws(draw, numbers) {
+    for (point, tried) in points.draws(draw, from..from + slacks.len() as u64) {
         draws += tried;
         let point = point.ok_or(Failure::Hopeless)?;
         w.extend_from_slice(&point.w);
         v.extend_from_slice(&point.v);
     }
-    let mut roots = bulk.run(&w, &v, count).map_err(Failure::Run)?;
-    slacks.append(&mut roots[0]);
+    let roots = bulk.run(&w, &v, slacks.len()).map_err(Failure::Run)?;
+    slacks.copy_from_slice(&roots[0]);
     Ok(draws)
 }
 

@@ -172,8 +172,8 @@ fn spread<V: Vector>(
             let share = V::shares(below, above);
             let [low, high] = part.ranges[number - part.start];
             let value = V::splat(low) + V::splat(high - low) * share;
-            // where the width overflows too
-            let value = V::select(V::splat(low).at_most(value), value, V::splat(low));
+            // where the width overflows it is NaN, or infinite
+            let value = V::splat(low).raised(value);
             value
                 .bounded(V::splat(high))
                 .store(&mut part.out[(number - part.start) * blocks + block]);

@@ -17,6 +17,8 @@ mod number;
 mod plan;
 mod product;
 mod schedule;
+mod sparse;
+mod table;
 mod vector;
 mod widen;
 
@@ -72,7 +74,7 @@ impl Bulk {
     }
 
     fn with_plan(plan: Arc<Plan>, level: Level) -> Bulk {
-        let slots = plan.slots.iter().map(|entries| Buffer::new(*entries)).collect();
+        let slots = Buffer::all(&plan.slots);
         Bulk { plan, slots, level }
     }
 

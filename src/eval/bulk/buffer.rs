@@ -1,4 +1,9 @@
 //! Blocks of points side by side.
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// Points that are evaluated together: each entry of a tensor is that many numbers, one per point.
 pub const LANES: usize = 8;
@@ -6,50 +11,127 @@ pub const LANES: usize = 8;
 /// One entry of a tensor at all points of the block.
 pub type Lane = [f64; LANES];
 
+/// Bytes of a cache line: where buffers begin.
+const LINE: usize = LANES * size_of::<f64>();
+/// Bytes of a large page.
+const LARGE_PAGE: usize = 2 << 20;
+
+/// Memory for some buffers together: many small pages, each with an address to be looked up, made W5 slower by a seventh.
+#[derive(Debug)]
+struct Memory {
+    start: NonNull<u8>,
+    layout: Layout,
+}
+
+impl Memory {
+    /// Zeros; in large pages, if the system has them and there are enough for one.
+    fn new(bytes: usize) -> Memory {
+        let align = if bytes >= LARGE_PAGE { LARGE_PAGE } else { LINE };
+        // no size is 0, as the allocator wants it
+        let layout = Layout::from_size_align(bytes.max(LINE).next_multiple_of(align), align)
+            .unwrap_or_else(|_| panic!("buffers of {bytes} bytes"));
+        // SAFETY: the size is not 0
+        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
+            handle_alloc_error(layout)
+        };
+        #[cfg(target_os = "linux")]
+        if align == LARGE_PAGE {
+            // SAFETY: advice about our own memory, which is free to be refused
+            unsafe { libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
+        }
+        // SAFETY: so many bytes were allocated
+        unsafe { start.write_bytes(0, layout.size()) };
+        Memory { start, layout }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and no buffer is left
+        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
 /// Entries of tensors, aligned to cache lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Buffer {
-    memory: Vec<f64>,
-    start: usize,
+    start: NonNull<Lane>,
     length: usize,
+    /// what it is a part of; absent where it has no entries
+    _memory: Option<Arc<Memory>>,
+}
+
+// SAFETY: a buffer is the only one with its part of the memory, and nothing else of the memory is used
+unsafe impl Send for Buffer {}
+// SAFETY: likewise; it is changed through exclusive references alone
+unsafe impl Sync for Buffer {}
+
+impl Default for Buffer {
+    fn default() -> Buffer {
+        Buffer {
+            start: NonNull::dangling(),
+            length: 0,
+            _memory: None,
+        }
+    }
 }
 
 impl Buffer {
-    /// Room for so many entries.
-    pub(super) fn new(entries: usize) -> Buffer {
-        let length = entries * LANES;
-        let memory = vec![0.0; length + LANES];
-        // the answer may also be "cannot be aligned": then the block stays where it is
-        let start = match memory.as_ptr().align_offset(LANES * size_of::<f64>()) {
-            start if start <= LANES => start,
-            _ => 0,
-        };
-        Buffer {
-            memory,
-            start,
-            length,
-        }
-    }
-
-    /// All numbers, the points of an entry side by side.
-    #[inline(always)]
-    pub(super) fn numbers(&self) -> &[f64] {
-        &self.memory[self.start..][..self.length]
-    }
-
-    #[inline(always)]
-    pub(super) fn numbers_mut(&mut self) -> &mut [f64] {
-        &mut self.memory[self.start..][..self.length]
+    /// Buffers of so many entries, all 0.
+    pub(super) fn all(entries: &[usize]) -> Vec<Buffer> {
+        let total: usize = entries.iter().sum();
+        let memory = Arc::new(Memory::new(total * size_of::<Lane>()));
+        let mut start = memory.start.cast::<Lane>();
+        (entries.iter())
+            .map(|&length| {
+                let buffer = Buffer {
+                    start,
+                    length,
+                    _memory: Some(memory.clone()),
+                };
+                // SAFETY: within the memory, or at its end
+                start = unsafe { start.add(length) };
+                buffer
+            })
+            .collect()
     }
 
     /// All entries.
     #[inline(always)]
     pub(super) fn lanes(&self) -> &[Lane] {
-        self.numbers().as_chunks().0
+        // SAFETY: its part of the memory, which it keeps
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 
     #[inline(always)]
     pub(super) fn lanes_mut(&mut self) -> &mut [Lane] {
-        self.numbers_mut().as_chunks_mut().0
+        // SAFETY: its part of the memory, which it keeps, and which no other buffer has
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_apart() {
+        for entries in [vec![], vec![0, 3, 0, 1], vec![40_000, 7, 30_000]] {
+            let mut buffers = Buffer::all(&entries);
+            for (number, buffer) in buffers.iter_mut().enumerate() {
+                assert!(buffer.lanes().iter().all(|lane| *lane == [0.0; LANES]));
+                assert!(buffer.lanes().as_ptr().addr().is_multiple_of(LINE));
+                buffer.lanes_mut().fill([number as f64; LANES]);
+            }
+            let first = buffers.first_mut().map(std::mem::take);
+            for (number, (buffer, entries)) in first
+                .iter()
+                .chain(buffers.iter().skip(1))
+                .zip(&entries)
+                .enumerate()
+            {
+                assert_eq!(buffer.lanes(), vec![[number as f64; LANES]; *entries]);
+            }
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::buffer::LANES;
-use super::plan::{Fused, PANEL_COLUMNS, Places, Root, Through, Value};
+use super::plan::{Fused, PANEL_COLUMNS, Places, Root, SPARSE_COLUMNS, Through, Value};
+use super::sparse::Sparse;
 use crate::eval::float::FloatArithmetic;
 use crate::eval::tensor::{Evaluator, for_each_index, offset, row_major, strides};
 use crate::graph::op::{Along, Binary, Input, Op, Reduction, Unary};
@@ -35,8 +36,8 @@ pub(super) enum Work {
         beside: Vec<Value<Item>>,
         /// a row that is added to each of the result
         plus: Option<Value<Item>>,
-        /// the right factor stands in panels of [`PANEL_COLUMNS`]
-        panels: bool,
+        /// the right factor stands in panels of so many columns
+        panels: Option<usize>,
         rows: usize,
         inner: usize,
         columns: usize,
@@ -127,9 +128,9 @@ impl Program {
         }
     }
 
-    /// A matrix in panels, once for all products with it.
-    fn in_panels(&mut self, value: Value<Item>, rows: usize, columns: usize) -> Value<Item> {
-        let places = panel_places(rows, columns);
+    /// A matrix in panels of so many columns, once for all products with it.
+    fn in_panels(&mut self, value: Value<Item>, [rows, columns]: [usize; 2], panel: usize) -> Value<Item> {
+        let places = panel_places(rows, columns, panel);
         let known = self.works.iter().position(|work| match work {
             Work::Assemble(parts) => parts.iter().all(|(own, at)| own.same(&value) && at[..] == places),
             _ => false,
@@ -248,13 +249,23 @@ impl Program {
                 let mut sides =
                     [0, 1].map(|number| self.compact(arg(number).clone(), size(arg_shape(number))));
                 let bytes = inner * columns * LANES * size_of::<f64>();
+                let panel = match &sides[0] {
+                    // zero times an input is zero: what is drawn is finite
+                    Value::Numbers(numbers)
+                        if arg_shape(0).len() == 2 && columns >= SPARSE_COLUMNS && Sparse::pays(numbers) =>
+                    {
+                        SPARSE_COLUMNS
+                    }
+                    Value::Numbers(_) | Value::Lanes(..) => PANEL_COLUMNS,
+                };
                 let panels = arg_shape(1).len() == 2
                     && rows >= PANEL_ROWS
                     && columns > PANEL_COLUMNS
                     && PANEL_BYTES.contains(&bytes)
                     && matches!(&sides[1], Value::Lanes(base, _) if matches!(self.works[*base], Work::Input(_)));
-                if panels {
-                    sides[1] = self.in_panels(sides[1].clone(), inner, columns);
+                let panels = panels.then_some(panel);
+                if let Some(panel) = panels {
+                    sides[1] = self.in_panels(sides[1].clone(), [inner, columns], panel);
                 }
                 self.add(
                     Work::Product {
@@ -315,52 +326,76 @@ impl Program {
 }
 
 /// Products `A (x - y)` with a constant `A` where `A x` and `A y` are needed as well: half of the work of a convexity claim
-/// with a directional derivative along `w - v` is such a product. The difference of the two is off by a rounding of
-/// its terms, as `f(w) - f(v)` beside it is.
+/// with a directional derivative along `w - v` is such a product. And sums `A (x - y) + (b - c)` where `A x + b` and `A y + c` are. The
+/// difference of the two is off by a rounding of its terms, as `f(w) - f(v)` beside it is.
 fn differences(graph: &Graph, roots: &[NodeId]) -> HashMap<NodeId, [NodeId; 2]> {
     // behind the moves of entries: the moves, outermost first, and what is moved
     let moved = |mut id: NodeId| {
         let mut moves = Vec::new();
-        while matches!(graph.node(id).op, Op::Reshape | Op::Slice { .. }) {
+        while matches!(graph.node(id).op, Op::Reshape | Op::Slice { .. } | Op::Broadcast) {
             moves.push((&graph.node(id).op, graph.shape(id)));
             id = graph.node(id).args[0];
         }
         (moves, id)
     };
+    // the parts of `x - y` behind its moves, each as it would stand there alone
+    let parts = |id: NodeId| {
+        let (moves, id) = moved(id);
+        let node = graph.node(id);
+        let alike = || (node.args.iter()).all(|arg| graph.shape(*arg) == graph.shape(id));
+        (node.op == Op::Binary(Binary::Sub) && alike()).then(|| {
+            [0, 1].map(|number| {
+                let (further, base) = moved(node.args[number]);
+                ([moves.as_slice(), &further].concat(), base)
+            })
+        })
+    };
     let needed = graph.reachable(roots);
+    let needed = || graph.ids().filter(|id| needed[id.index()]);
     let mut products = HashMap::new();
-    for id in graph.ids().filter(|id| needed[id.index()]) {
+    for id in needed() {
         let node = graph.node(id);
         if node.op == Op::MatMul && !graph.is_variable(node.args[0]) {
             products.insert((node.args[0], moved(node.args[1])), id);
         }
     }
     let mut found = HashMap::new();
-    for ((left, (moves, right)), id) in &products {
-        let node = graph.node(*right);
-        if node.op == Op::Binary(Binary::Sub)
-            && node
-                .args
-                .iter()
-                .all(|arg| graph.shape(*arg) == graph.shape(*right))
+    for ((left, _), id) in &products {
+        if let Some(sides) = parts(graph.node(*id).args[1])
+            && let [Some(first), Some(second)] = sides.map(|side| products.get(&(*left, side)))
         {
-            let side = |number: usize| {
-                let (further, base) = moved(node.args[number]);
-                products.get(&(*left, ([moves.as_slice(), &further].concat(), base)))
-            };
-            if let (Some(first), Some(second)) = (side(0), side(1)) {
-                found.insert(*id, [*first, *second]);
-            }
+            found.insert(*id, [*first, *second]);
+        }
+    }
+    // sums of a product, or of a difference of products, and of what is moved there
+    let sums = |id: NodeId| {
+        let node = graph.node(id);
+        let sides = match node.op {
+            Op::Binary(Binary::Add) => [[node.args[0], node.args[1]], [node.args[1], node.args[0]]],
+            _ => return None,
+        };
+        (sides.into_iter()).find(|[product, _]| graph.node(*product).op == Op::MatMul)
+    };
+    let known: HashMap<_, NodeId> = needed()
+        .filter_map(|id| sums(id).map(|[product, other]| ((product, moved(other)), id)))
+        .collect();
+    for id in needed() {
+        if let Some([product, other]) = sums(id)
+            && let Some([first, second]) = found.get(&product)
+            && let Some([one, two]) = parts(other)
+            && let (Some(first), Some(second)) = (known.get(&(*first, one)), known.get(&(*second, two)))
+        {
+            found.insert(id, [*first, *second]);
         }
     }
     found
 }
 
-/// Where the entries of a matrix stand in panels.
-fn panel_places(rows: usize, columns: usize) -> Vec<usize> {
+/// Where the entries of a matrix stand in panels of so many columns.
+fn panel_places(rows: usize, columns: usize, panel: usize) -> Vec<usize> {
     let place = |row: usize, column: usize| {
-        let first = column / PANEL_COLUMNS * PANEL_COLUMNS;
-        let width = PANEL_COLUMNS.min(columns - first);
+        let first = column / panel * panel;
+        let width = panel.min(columns - first);
         first * rows + row * width + column - first
     };
     (0..rows)

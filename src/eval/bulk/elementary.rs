@@ -2,13 +2,14 @@
 //! both are rounded once, on every instruction set (see [`super::number`]): the bits do not depend on the width of the registers.
 //!
 //! Largest errors, in units in the last place, found against multiprecision by
-//! `tests/elementary.rs`: below 1 for `exp`, `log`, `log1p`, 2 for `log_sigmoid`, `erf`, `sin`, `cos`, 2.5 for `sigmoid`,
-//! 3 for `tanh`. Every argument is allowed, but for angles beyond [`LARGEST_ANGLE`]; NaN stays NaN, and where a function is undefined the
+//! `tests/elementary.rs`: below 1 for `exp`, `log`, `log1p`, 1.5 for `tanh`, 2 for `log_sigmoid`, `erf`, `sin`, `cos`,
+//! 2.5 for `sigmoid`. Every argument is allowed, but for angles beyond [`LARGEST_ANGLE`]; NaN stays NaN, and where a function is undefined the
 //! result is NaN.
 
-use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, LN_2, LOG2_E, SQRT_2};
+use std::f64::consts::{FRAC_2_PI, FRAC_PI_2, LOG2_E, SQRT_2};
 
 use super::number::{Number, SHIFT};
+use super::table;
 
 /// ln 2 in two parts: multiples of the first by integers below 2^20 are exact.
 const LN2_HI: f64 = 6.931_471_803_691_238e-1;
@@ -150,34 +151,30 @@ pub fn log1p<N: Number>(x: N) -> N {
     N::select(N::splat(-1.0).at_most(x), value, N::splat(f64::NAN))
 }
 
-/// Hyperbolic tangent. With `|x| = k ln(2)/2 + y`, `s = 2^k` and `t = tanh(y)`, which is a polynomial with a relative error of
-/// 2^-57: `tanh |x| = ((s - 1) + (s + 1) t) / ((s + 1) + (s - 1) t)`.
+/// Hyperbolic tangent. With `|x| = k/128 + r`, `T = tanh(k/128)` from a table, `t = tanh(r)`, which is a polynomial with a relative
+/// error of 2^-57, and `z = T t`: `tanh |x| = T + (1 - T^2) t / (1 + z)`. As `|z| < 2^-8`, the quotient is `t (1 - z)(1 + z^2 + z^4)` but for
+/// 2^-48 of it, and it is below 2^-8 where `T` is not 0.
 #[inline(always)]
 pub fn tanh<N: Number>(x: N) -> N {
     let one = N::splat(1.0);
     // from there on the result is 1
-    let size = x.abs().bounded(N::splat(22.0));
-    // the bias of exponents stands in the low bits with k
-    let shift = N::splat(SHIFT + 1023.0);
-    let shifted = size.mul_add(N::splat(2.0 * LOG2_E), shift);
-    // the rounding of ln 2 moves y by less than 2^-54 |x|
-    let y = (shifted - shift).mul_add(N::splat(-0.5 * LN_2), size);
-    let scale = shifted.low_to_exponent();
-    let z = y * y;
-    let q = polynomial(
-        z,
-        [
-            -0.333_333_333_333_324_9,
-            0.133_333_333_327_837_5,
-            -0.053_968_252_782_016_12,
-            0.021_869_370_714_778_562,
-            -0.008_857_308_773_034_61,
-            0.003_444_837_836_098_534_2,
-        ],
+    let size = x.abs().bounded(N::splat(table::LAST as f64 / table::PER_UNIT));
+    let shift = N::splat(SHIFT / table::PER_UNIT);
+    let shifted = size + shift;
+    let tangent = shifted.lookup(&table::TANH);
+    let r = size - (shifted - shift);
+    let square = r * r;
+    let c = square.mul_add(
+        N::splat(0.133_332_186_783_933_02),
+        N::splat(-0.333_333_333_327_920_37),
     );
-    let t = (y * z).mul_add(q, y);
-    let (less, more) = (scale - one, scale + one);
-    (more.mul_add(t, less) / less.mul_add(t, more)).copysign(x)
+    let t = (r * square).mul_add(c, r);
+    let z = tangent * t;
+    let square = z * z;
+    let quotient = z.negated().mul_add(t, t);
+    let quotient = quotient.mul_add(square.mul_add(square, square), quotient);
+    let slope = tangent.negated().mul_add(tangent, one);
+    slope.mul_add(quotient, tangent).copysign(x)
 }
 
 /// `1/(1 + e^-x)`.

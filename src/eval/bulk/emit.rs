@@ -1,19 +1,26 @@
 //! From scheduled tensors to instructions over buffers that are reused.
 
+use std::sync::Arc;
+
 use super::buffer::LANES;
 use super::compile::{Item, Program, Work};
 use super::plan::{
-    At, ChainStep, Extent, Instruction, Lines, Matrix, Places, Plan, Port, Product, Root, Slot, Strips, TILE,
-    Value,
+    At, ChainStep, Extent, Instruction, Lines, Matrix, Places, Plan, Port, Product, Root, SPARSE_COLUMNS,
+    Slot, Strips, TILE, Value,
 };
 use super::schedule::{Role, Schedule};
+use super::sparse::Sparse;
 
 /// Bytes that a strip may take: what it reads again then stands in the second-level cache, and its loops are long.
 const STRIP_BYTES: usize = 256 << 10;
 /// Bytes of a factor of a product beyond which it does not stand in a cache beside the strip.
 const LARGE_FACTOR: usize = 256 << 10;
+/// Bytes beyond which such a factor fills the first-level cache.
+const MEDIUM_FACTOR: usize = 32 << 10;
 /// Rows of a strip: at least so many,
 const LEAST_STRIP: usize = 8;
+/// so many where the other factor of a product is read again for each strip,
+const MEDIUM_STRIP: usize = 24;
 /// and so many where the other factor of a product does not fit beside it.
 const LONG_STRIP: usize = 64;
 
@@ -229,10 +236,10 @@ impl Emitter<'_> {
             }
         }
         let bytes = LANES * size_of::<f64>();
-        let least = if factor * bytes > LARGE_FACTOR {
-            LONG_STRIP
-        } else {
-            LEAST_STRIP
+        let least = match factor * bytes {
+            0..=MEDIUM_FACTOR => LEAST_STRIP,
+            ..=LARGE_FACTOR => MEDIUM_STRIP,
+            _ => LONG_STRIP,
         };
         let fits = STRIP_BYTES / bytes / width.max(1) / LEAST_STRIP * LEAST_STRIP;
         fits.max(least).min(self.schedule.rows)
@@ -264,9 +271,15 @@ impl Emitter<'_> {
                 });
                 let beside = beside.collect();
                 let plus = plus.as_ref().map(|value| self.run(value, 0));
+                let left = |row: usize| match left {
+                    Value::Numbers(numbers) if *panels == Some(SPARSE_COLUMNS) => {
+                        Matrix::Sparse(Arc::new(Sparse::new(numbers, *inner)))
+                    }
+                    left => self.matrix(left, row),
+                };
                 let (left, right, shape) = match role {
                     Role::Outside => (
-                        self.matrix(left, 0),
+                        left(0),
                         self.matrix(right, 0),
                         [
                             Extent::Fixed(*rows),
@@ -275,12 +288,12 @@ impl Emitter<'_> {
                         ],
                     ),
                     Role::Row(_) => (
-                        self.matrix(left, *inner),
+                        left(*inner),
                         self.matrix(right, 0),
                         [Extent::Strip, Extent::Fixed(*inner), Extent::Fixed(*columns)],
                     ),
                     Role::Sum => (
-                        self.matrix(left, 1),
+                        left(1),
                         self.matrix(right, *columns),
                         [Extent::Fixed(*rows), Extent::Strip, Extent::Fixed(*columns)],
                     ),
@@ -291,7 +304,7 @@ impl Emitter<'_> {
                     beside,
                     right,
                     plus,
-                    panels: *panels,
+                    panels: panels.is_some(),
                     shape,
                     stride: *inner,
                     starts: starts.clone(),

@@ -234,6 +234,10 @@ fn multiply<V: Vector, const ROWS: usize>(
                 let b = lanes(*b, *right);
                 product::multiply::<V, ROWS, _, _, _, 1>([a], Plain, b, plus(0), shape, out);
             }
+            (Matrix::Sparse(a), Matrix::Lanes(b)) => {
+                let rows = strip.first..strip.first + rows;
+                a.multiply::<V, ROWS>(rows, lanes(*b, *right), plus(0), columns, out);
+            }
             (Matrix::Lanes(a), Matrix::Numbers(b, row)) => {
                 let shape = Shape {
                     right: together(columns),
@@ -276,7 +280,9 @@ fn multiply<V: Vector, const ROWS: usize>(
                     product::multiply::<V, ROWS, _, _, _, 1>([a], Plain, b, plus, shape, out);
                 }
             }
-            (Matrix::Numbers(..), Matrix::Numbers(..)) => unreachable!("constants are evaluated before"),
+            (Matrix::Numbers(..) | Matrix::Sparse(_), Matrix::Numbers(..)) | (_, Matrix::Sparse(_)) => {
+                unreachable!("constants are evaluated before, and only left factors are sparse")
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 use super::buffer::Lane;
+use super::table;
 use super::vector::Vector;
 
 /// Adding it to a number below 2^51 rounds to an integer, which then stands in the low bits.
@@ -61,6 +62,8 @@ pub trait Number:
     fn low_to_exponent(self) -> Self;
     /// The bits moved down by 52.
     fn exponent_to_low(self) -> Self;
+    /// The entry of a table whose number stands in the low bits.
+    fn lookup(self, table: &[f64; table::COUNT]) -> Self;
 }
 
 impl Number for f64 {
@@ -144,6 +147,11 @@ impl Number for f64 {
     #[inline(always)]
     fn exponent_to_low(self) -> f64 {
         f64::from_bits(self.to_bits() >> 52)
+    }
+
+    #[inline(always)]
+    fn lookup(self, table: &[f64; table::COUNT]) -> f64 {
+        table[self.to_bits() as usize % table::COUNT]
     }
 }
 
@@ -321,5 +329,10 @@ impl<V: Vector, const COUNT: usize> Number for Group<V, COUNT> {
     #[inline(always)]
     fn exponent_to_low(self) -> Self {
         each!(self.exponent_to_low())
+    }
+
+    #[inline(always)]
+    fn lookup(self, table: &[f64; table::COUNT]) -> Self {
+        each!(self.lookup(table))
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::compile::Program;
 use super::emit;
 use super::fuse::fuse;
+use super::sparse::Sparse;
 use crate::graph::op::{Along, Binary, Input, Reduction, Unary};
 use crate::graph::{Graph, NodeId};
 
@@ -17,6 +18,8 @@ pub(super) const TILE: usize = 96;
 
 /// Columns of a panel, and of the tiles of a product: a matrix in panels has its first columns row by row, then the next.
 pub(super) const PANEL_COLUMNS: usize = 2;
+/// Columns of a panel that data with many zeros are multiplied by.
+pub(super) const SPARSE_COLUMNS: usize = 8;
 
 /// Where the entries of a tensor are.
 #[derive(Clone, Debug)]
@@ -124,6 +127,8 @@ pub(super) enum ChainStep {
 pub(super) enum Matrix {
     /// the same for all points; a row of the strip moves on so far
     Numbers(Arc<[f64]>, usize),
+    /// the same for all points, with many zeros; its rows are those of the strip
+    Sparse(Arc<Sparse>),
     Lanes(At),
 }
 
@@ -137,7 +142,7 @@ pub(super) struct Product {
     pub(super) right: Matrix,
     /// a row that is added to each of the result
     pub(super) plus: Option<At>,
-    /// the right factor stands in panels of [`PANEL_COLUMNS`]
+    /// the right factor stands in panels of [`PANEL_COLUMNS`], or of [`SPARSE_COLUMNS`] where the left one is sparse
     pub(super) panels: bool,
     pub(super) shape: [Extent; 3],
     /// distance of the rows of the left factor

@@ -151,6 +151,27 @@ pub(super) struct Shape {
     pub(super) more: bool,
 }
 
+/// Distances of rows and columns in bytes; reckoned once, and without checks, which would cost as much as a short sum.
+#[derive(Clone, Copy)]
+struct Steps {
+    left: [usize; 2],
+    right: [usize; 2],
+    out: [usize; 2],
+}
+
+impl Shape {
+    #[inline(always)]
+    fn steps<A, B>(&self) -> Steps {
+        let bytes =
+            |strides: Strides, size: usize| [strides.row, strides.column].map(|entries| entries * size);
+        Steps {
+            left: bytes(self.left, size_of::<A>()),
+            right: bytes(self.right, size_of::<B>()),
+            out: bytes(self.out, size_of::<Lane>()),
+        }
+    }
+}
+
 /// `out = f(left) right`, or with a row `plus` that is added to each of the result.
 ///
 /// # Panics
@@ -299,61 +320,76 @@ impl<A: Entry, B: Entry, F: Function<COUNT>, const COUNT: usize> Tiles<A, B, F, 
 
     /// Tiles below each other; the last rows in lower ones.
     #[inline(always)]
-    unsafe fn rows<V: Vector, const ROWS: usize, const COLUMNS: usize>(self) {
-        let rows = self.shape.rows;
-        let mut row = 0;
+    unsafe fn rows<V: Vector, const ROWS: usize, const COLUMNS: usize>(mut self) {
+        let steps = self.shape.steps::<A, B>();
+        let mut rows = self.shape.rows;
         unsafe {
-            while row + ROWS <= rows {
-                self.tile::<V, ROWS, COLUMNS>(row);
-                row += ROWS;
+            while rows >= ROWS {
+                self.tile::<V, ROWS, COLUMNS>(steps);
+                self.descend(ROWS, steps);
+                rows -= ROWS;
             }
-            while ROWS > 4 && row + 4 <= rows {
-                self.tile::<V, 4, COLUMNS>(row);
-                row += 4;
+            while ROWS > 4 && rows >= 4 {
+                self.tile::<V, 4, COLUMNS>(steps);
+                self.descend(4, steps);
+                rows -= 4;
             }
-            while row < rows {
-                self.tile::<V, 1, COLUMNS>(row);
-                row += 1;
+            while rows > 0 {
+                self.tile::<V, 1, COLUMNS>(steps);
+                self.descend(1, steps);
+                rows -= 1;
             }
         }
     }
 
-    /// A tile of the result: each entry is the sum over `inner`, in order.
+    /// Moves on by some rows.
+    #[inline(always)]
+    fn descend(&mut self, rows: usize, steps: Steps) {
+        for number in 0..COUNT {
+            self.left[number] = self.left[number].wrapping_byte_add(rows.wrapping_mul(steps.left[0]));
+        }
+        self.out = self.out.wrapping_byte_add(rows.wrapping_mul(steps.out[0]));
+    }
+
+    /// The first tile of the result: each entry is the sum over `inner`, in order.
     #[expect(
         clippy::needless_range_loop,
         reason = "a row and a column index several arrays, of which some are behind pointers"
     )]
     #[inline(always)]
-    unsafe fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(self, row: usize) {
-        let Tiles { shape, function, .. } = self;
+    unsafe fn tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(self, steps: Steps) {
+        let Tiles {
+            shape, function, out, ..
+        } = self;
+        let at = |i: usize, j: usize| {
+            let [row, column] = steps.out;
+            out.wrapping_byte_add(i.wrapping_mul(row).wrapping_add(j.wrapping_mul(column)))
+        };
         unsafe {
-            // in bytes, and a base for every four rows: the processor adds what lies between to the address
-            let stride = shape.left.row * size_of::<A>();
-            let mut left = [[std::ptr::null(); COUNT]; 2];
+            // a base for every four rows: the processor adds what lies between to the address
+            let mut left = [self.left; 2];
             for number in 0..COUNT {
-                left[0][number] = self.left[number].add(row * shape.left.row);
-                left[1][number] = left[0][number].wrapping_byte_add(NEAR * stride);
+                left[1][number] = left[0][number].wrapping_byte_add(NEAR.wrapping_mul(steps.left[0]));
             }
             let mut right = self.right;
-            let out = self.out.add(shape.out.at(row, 0));
             let mut sums = [[V::splat(-0.0); COLUMNS]; ROWS];
             if shape.more {
                 for i in 0..ROWS {
                     for j in 0..COLUMNS {
-                        sums[i][j] = V::load(&*out.add(shape.out.at(i, j)));
+                        sums[i][j] = V::load(&*at(i, j));
                     }
                 }
             }
             for _ in 0..shape.inner {
                 let mut factors = [V::splat(0.0); COLUMNS];
                 for j in 0..COLUMNS {
-                    factors[j] = (*right.add(j * shape.right.column)).load();
+                    factors[j] = (*right.wrapping_byte_add(j.wrapping_mul(steps.right[1]))).load();
                 }
                 for i in 0..ROWS {
                     let mut entries = [V::splat(0.0); COUNT];
                     for number in 0..COUNT {
-                        let entry: *const A = left[i / NEAR][number].byte_add(i % NEAR * stride);
-                        entries[number] = (*entry).load();
+                        let below = (i % NEAR).wrapping_mul(steps.left[0]);
+                        entries[number] = (*left[i / NEAR][number].wrapping_byte_add(below)).load();
                     }
                     let factor = function.of(entries);
                     for j in 0..COLUMNS {
@@ -361,14 +397,15 @@ impl<A: Entry, B: Entry, F: Function<COUNT>, const COUNT: usize> Tiles<A, B, F, 
                     }
                 }
                 for number in 0..COUNT {
-                    left[0][number] = left[0][number].wrapping_add(shape.left.column);
-                    left[1][number] = left[1][number].wrapping_add(shape.left.column);
+                    left[0][number] = left[0][number].wrapping_byte_add(steps.left[1]);
+                    left[1][number] = left[1][number].wrapping_byte_add(steps.left[1]);
                 }
-                right = right.wrapping_add(shape.right.row);
+                right = right.wrapping_byte_add(steps.right[0]);
             }
             if !self.plus.is_null() {
                 for j in 0..COLUMNS {
-                    let plus = V::load(&*self.plus.add(shape.out.at(0, j)));
+                    let plus = self.plus.wrapping_byte_add(j.wrapping_mul(steps.out[1]));
+                    let plus = V::load(&*plus);
                     for i in 0..ROWS {
                         sums[i][j] = sums[i][j] + plus;
                     }
@@ -376,7 +413,7 @@ impl<A: Entry, B: Entry, F: Function<COUNT>, const COUNT: usize> Tiles<A, B, F, 
             }
             for i in 0..ROWS {
                 for j in 0..COLUMNS {
-                    sums[i][j].store(&mut *out.add(shape.out.at(i, j)));
+                    sums[i][j].store(&mut *at(i, j));
                 }
             }
         }

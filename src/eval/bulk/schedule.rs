@@ -83,7 +83,9 @@ impl Schedule {
         schedule.stages = (0..count)
             .map(|stage| {
                 let items = (0..program.works.len()).filter(|item| stage_of[*item] == stage);
-                groups(program, &items.collect::<Vec<Item>>(), &mut done)
+                let mut groups = groups(program, &items.collect::<Vec<Item>>(), &mut done);
+                postpone(program, &mut groups);
+                groups
             })
             .collect();
         schedule
@@ -276,4 +278,46 @@ fn groups(program: &Program, items: &[Item], done: &mut [bool]) -> Vec<Vec<Item>
         groups.push(group);
     }
     groups
+}
+
+/// Moves elementwise items on to the one later chain that reads them, where that keeps nothing else alive: they are never stored then.
+fn postpone(program: &Program, groups: &mut Vec<Vec<Item>>) {
+    let mut readers = vec![Vec::new(); program.works.len()];
+    for (reader, work) in program.works.iter().enumerate() {
+        for base in work.values().into_iter().filter_map(Value::base) {
+            readers[base].push(reader);
+        }
+    }
+    // those of other stages are later
+    let mut group_of = vec![usize::MAX; program.works.len()];
+    for (number, group) in groups.iter().enumerate() {
+        group.iter().for_each(|item| group_of[*item] = number);
+    }
+    for number in (0..groups.len()).rev() {
+        // readers before what they read
+        for item in groups[number].clone().into_iter().rev() {
+            let work = &program.works[item];
+            let to = readers[item].iter().map(|reader| group_of[*reader]).min();
+            let Some(to) = to.filter(|to| work.elementwise() && *to > number && *to < groups.len()) else {
+                continue;
+            };
+            let chain = groups[to][0];
+            let reads = |base: Item| {
+                readers[base]
+                    .iter()
+                    .any(|reader| *reader != item && group_of[*reader] >= to)
+            };
+            if readers[item].iter().all(|reader| group_of[*reader] == to)
+                && program.works[chain].elementwise()
+                && program.sizes[chain] == program.sizes[item]
+                && groups[to].len() < CHAIN
+                && work.values().into_iter().filter_map(Value::base).all(reads)
+            {
+                groups[number].retain(|other| *other != item);
+                groups[to].insert(0, item);
+                group_of[item] = to;
+            }
+        }
+    }
+    groups.retain(|group| !group.is_empty());
 }

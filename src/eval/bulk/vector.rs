@@ -7,6 +7,7 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use super::buffer::{LANES, Lane};
 use super::number::{Group, Number, Vectors};
+use super::table;
 
 /// Eight numbers.
 ///
@@ -228,6 +229,11 @@ impl Number for Portable {
     fn exponent_to_low(self) -> Self {
         lanes!(self, i => self.0[i].exponent_to_low())
     }
+
+    #[inline(always)]
+    fn lookup(self, table: &[f64; table::COUNT]) -> Self {
+        lanes!(self, i => self.0[i].lookup(table))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -242,9 +248,11 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::ops::{Add, Div, Mul, Sub};
 
-    use super::{ABOVE, BELOW, DROPPED, Group, LANES, Lane, Number, Vector, Words};
+    use super::{ABOVE, BELOW, DROPPED, Group, LANES, Lane, Number, Vector, Words, table};
 
     const SIGN: u64 = 1 << 63;
+    /// Bits of the places of a table, which are a power of two.
+    const LAST_PLACE: u64 = table::COUNT as u64 - 1;
 
     /// One 512-bit register.
     #[derive(Clone, Copy)]
@@ -433,6 +441,13 @@ mod x86 {
         #[inline(always)]
         fn exponent_to_low(self) -> Self {
             Avx512(unsafe { _mm512_castsi512_pd(_mm512_srli_epi64::<52>(_mm512_castpd_si512(self.0))) })
+        }
+
+        #[inline(always)]
+        fn lookup(self, table: &[f64; table::COUNT]) -> Self {
+            let places = self.and_bits(LAST_PLACE).0;
+            // within the table, whatever the bits
+            Avx512(unsafe { _mm512_i64gather_pd::<8>(_mm512_castpd_si512(places), table.as_ptr()) })
         }
     }
 
@@ -655,6 +670,17 @@ mod x86 {
         #[inline(always)]
         fn exponent_to_low(self) -> Self {
             on_both_bits!(self => _mm256_srli_epi64::<52>)
+        }
+
+        #[inline(always)]
+        fn lookup(self, table: &[f64; table::COUNT]) -> Self {
+            let places = self.and_bits(LAST_PLACE);
+            let entries = table.as_ptr();
+            // within the table, whatever the bits
+            Avx2(
+                unsafe { _mm256_i64gather_pd::<8>(entries, _mm256_castpd_si256(places.0)) },
+                unsafe { _mm256_i64gather_pd::<8>(entries, _mm256_castpd_si256(places.1)) },
+            )
         }
     }
 }
