@@ -26,7 +26,7 @@ const BATCH_POINTS: [usize; 2] = [16, 4096];
 /// and so many coordinates together, where they are drawn one by one;
 const BATCH_COORDINATES: usize = 1 << 14;
 /// but so few points that there are so many batches.
-const BATCHES: usize = 64;
+const BATCHES: usize = 256;
 /// Points whose slacks are held at once. Quantiles and histogram are of the first so many.
 const CHUNK: u64 = 1 << 20;
 /// Coordinates of all candidates together.

@@ -1,7 +1,6 @@
 //! Blocks of points side by side.
 #![allow(unsafe_code)]
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -19,38 +18,42 @@ const LARGE_PAGE: usize = 2 << 20;
 /// Memory for some buffers together: many small pages, each with an address to be looked up, made W5 slower by a seventh.
 #[derive(Debug)]
 struct Memory {
-    start: NonNull<u8>,
-    layout: Layout,
+    start: NonNull<Lane>,
+    /// what it is a part of; used by pointers alone
+    _numbers: Vec<f64>,
 }
 
 impl Memory {
-    /// Zeros; in large pages, if the system has them and there are enough for one.
-    fn new(bytes: usize) -> Memory {
+    /// So many entries, all 0, which take nothing before they are used; in large pages, if the system has them and there are enough
+    /// for one.
+    fn new(entries: usize) -> Memory {
+        let bytes = entries * LINE;
         let align = if bytes >= LARGE_PAGE { LARGE_PAGE } else { LINE };
-        // no size is 0, as the allocator wants it
-        let layout = Layout::from_size_align(bytes.max(LINE).next_multiple_of(align), align)
-            .unwrap_or_else(|_| panic!("buffers of {bytes} bytes"));
-        // SAFETY: the size is not 0
-        let Some(start) = NonNull::new(unsafe { alloc(layout) }) else {
-            handle_alloc_error(layout)
+        let mut numbers = vec![0.0f64; (bytes + align) / size_of::<f64>()];
+        let start = numbers.as_mut_ptr();
+        // the answer may also be "cannot be aligned": then it stays where it is
+        let start = match start.align_offset(align) {
+            // SAFETY: there is room for that much more
+            skipped if skipped * size_of::<f64>() <= align => unsafe { start.add(skipped) },
+            _ => start,
         };
         #[cfg(target_os = "linux")]
         if align == LARGE_PAGE {
-            // SAFETY: advice about our own memory, which is free to be refused
-            unsafe { libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
+            // SAFETY: advice about our own memory, which the system is free to refuse
+            unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
         }
-        // SAFETY: so many bytes were allocated
-        unsafe { start.write_bytes(0, layout.size()) };
-        Memory { start, layout }
+        Memory {
+            // SAFETY: a vector is nowhere null
+            start: unsafe { NonNull::new_unchecked(start.cast()) },
+            _numbers: numbers,
+        }
     }
 }
 
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this layout, and no buffer is left
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
-    }
-}
+// SAFETY: it only owns; the buffers say who may use what of it
+unsafe impl Send for Memory {}
+// SAFETY: likewise
+unsafe impl Sync for Memory {}
 
 /// Entries of tensors, aligned to cache lines.
 #[derive(Debug)]
@@ -80,8 +83,8 @@ impl Buffer {
     /// Buffers of so many entries, all 0.
     pub(super) fn all(entries: &[usize]) -> Vec<Buffer> {
         let total: usize = entries.iter().sum();
-        let memory = Arc::new(Memory::new(total * size_of::<Lane>()));
-        let mut start = memory.start.cast::<Lane>();
+        let memory = Arc::new(Memory::new(total));
+        let mut start = memory.start;
         (entries.iter())
             .map(|&length| {
                 let buffer = Buffer {
