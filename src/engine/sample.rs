@@ -300,7 +300,11 @@ pub fn sample(
     add(&mut drawn, Draw::Uniform, 0..count.min(CHUNK), &mut first)?;
     first.retain(|slack| !slack.is_nan());
     // beside all other points
-    let statistics = || (quantiles(&mut first), histogram(&first, BINS));
+    let statistics = || {
+        let quantiles = quantiles(&first);
+        let histogram = histogram(&first, &quantiles, BINS);
+        (quantiles, histogram)
+    };
     let others = || {
         let mut slacks = Vec::new();
         for from in (CHUNK..count).step_by(CHUNK as usize) {
