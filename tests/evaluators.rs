@@ -916,12 +916,28 @@ fn bulk_evaluation_of_wide_products_is_that_of_the_reference() {
 }
 
 /// Products whose right factor is copied part by part, at two points: each entry is the sum over the inner axis in order, each
-/// term rounded once with the sum that it goes into.
+/// term rounded once with the sum that it goes into. Also where half of the data are zeros, which are left out.
 #[test]
 fn large_products_are_their_sums_in_order() {
     let mut rng = ChaCha8Rng::seed_from_u64(8);
-    for [rows, inner, columns] in [[37, 300, 5], [16, 70, 9], [64, 128, 64], [5, 257, 3]] {
-        let x: Vec<f64> = (0..rows * inner).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let shapes = [
+        [37, 300, 5],
+        [16, 70, 9],
+        [64, 128, 64],
+        [5, 257, 3],
+        [33, 40, 19],
+    ];
+    for ([rows, inner, columns], zeros) in shapes.into_iter().flat_map(|shape| [(shape, 0.0), (shape, 0.5)]) {
+        let x: Vec<f64> = (0..rows * inner)
+            .map(|_| {
+                let number = rng.random_range(-1.0..1.0);
+                if rng.random_range(0.0..1.0) < zeros {
+                    0.0
+                } else {
+                    number
+                }
+            })
+            .collect();
         let w: Vec<f64> = (0..2 * inner * columns)
             .map(|_| rng.random_range(-1.0..1.0))
             .collect();
@@ -940,8 +956,104 @@ fn large_products_are_their_sums_in_order() {
                     let sum = (0..inner).fold(-0.0, |sum, k| {
                         f64::mul_add(x[row * inner + k], w[k * columns + column], sum)
                     });
-                    assert_eq!(*value, sum, "{level:?}, entry {row}, {column}");
+                    assert_eq!(*value, sum, "{level:?}, entry {row}, {column}, zeros {zeros}");
                 }
+            }
+        }
+    }
+}
+
+/// The derivative of a layer along `w - v`, which the bulk evaluator takes as the difference of the layer at `w` and at `v`, in strips
+/// of rows and with what is read later postponed: within roundings of the sum itself.
+#[test]
+fn differences_of_layers_are_layers_of_differences() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for ([rows, inner, width], turned) in [[50, 3, 4], [70, 40, 9], [5, 2, 3]]
+        .into_iter()
+        .zip([false, true, true])
+    {
+        let mut numbers = |count: usize| -> Vec<f64> {
+            let draw = |_| rng.random_range(-1.0..1.0);
+            (0..count).map(draw).collect()
+        };
+        let dimension = inner * width + width;
+        let [w, v] = [numbers(dimension), numbers(dimension)];
+        let mut graph = Graph::new();
+        let data = graph.data(numbers(rows * inner).into(), &[rows, inner]);
+        let sides = [Input::W, Input::V].map(|input| graph.input(input, dimension));
+        let apart = graph.sub(sides[0], sides[1]);
+        let [first, second, between] = [sides[0], sides[1], apart].map(|all| {
+            let matrix = graph.slice(all, 0, 0, 1, inner * width);
+            let matrix = graph.reshape(matrix, &[inner, width]);
+            let row = graph.slice(all, 0, inner * width, 1, width);
+            let product = graph.matmul(data, matrix);
+            if turned {
+                graph.add(row, product)
+            } else {
+                graph.add(product, row)
+            }
+        });
+        let one = graph.integer(1);
+        let [tanh, other] = [first, second].map(|layer| graph.unary(Unary::Tanh, layer));
+        let square = graph.square(tanh);
+        let slope = graph.sub(one, square);
+        let moved = graph.mul(between, slope);
+        let joined = graph.mul(other, moved);
+        let sum = graph.reduce(Reduction::Sum, joined, 1);
+        let level = graph.reduce(Reduction::Sum, tanh, 1);
+        let roots = [between, moved, sum, level];
+        let mut reference = Evaluator::new(&graph, &roots, FloatArithmetic);
+        reference.run(&[(Input::W, &w), (Input::V, &v)]);
+        for level in Level::available() {
+            let mut bulk = Bulk::new(&graph, &roots).expect("a plan").on(level);
+            let results = bulk.run(&w, &v, 1).expect("a run");
+            for (number, values) in results.iter().enumerate() {
+                assert_eq!(values.len(), reference.root(number).len());
+                for (value, expected) in values.iter().zip(reference.root(number)) {
+                    assert!(
+                        (value - expected).abs() < 1e-13 * (inner + width) as f64,
+                        "{number}: {value} {expected}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// `p tanh(w) + r(1 - tanh(w)^2)`, where `p` is a product of `tanh(w)` and `r` turns the order of entries: the slope is not computed entry
+/// by entry with what reads it.
+#[test]
+fn what_is_read_in_another_order_is_computed_before() {
+    const COUNT: usize = 12;
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let mut numbers =
+        |count: usize| -> Vec<f64> { (0..count).map(|_| rng.random_range(-1.0..1.0)).collect() };
+    let (matrix, points) = (numbers(COUNT * COUNT), numbers(9 * COUNT));
+    let mut graph = Graph::new();
+    let data = graph.data(matrix.as_slice().into(), &[COUNT, COUNT]);
+    let w = graph.input(Input::W, COUNT);
+    let tanh = graph.unary(Unary::Tanh, w);
+    let square = graph.square(tanh);
+    let one = graph.integer(1);
+    let slope = graph.sub(one, square);
+    let turned = graph.slice(slope, 0, COUNT - 1, -1, COUNT);
+    let column = graph.reshape(tanh, &[COUNT, 1]);
+    let product = graph.matmul(data, column);
+    let product = graph.reshape(product, &[COUNT]);
+    let product = graph.mul(product, tanh);
+    let root = graph.add(product, turned);
+    for level in Level::available() {
+        let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
+        let values = bulk.run(&points, &[], 9).expect("a run").remove(0);
+        for (w, values) in points.chunks(COUNT).zip(values.chunks(COUNT)) {
+            let tanh: Vec<f64> = w.iter().map(|x| elementary::tanh(*x)).collect();
+            for (row, value) in values.iter().enumerate() {
+                let sum: f64 = (0..COUNT).map(|k| matrix[row * COUNT + k] * tanh[k]).sum();
+                let expected = sum * tanh[row] + 1.0 - tanh[COUNT - 1 - row].powi(2);
+                assert!(
+                    (value - expected).abs() < 1e-14,
+                    "{level:?}, {row}: {value} {expected}"
+                );
             }
         }
     }

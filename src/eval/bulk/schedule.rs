@@ -307,7 +307,16 @@ fn postpone(program: &Program, groups: &mut Vec<Vec<Item>>) {
                     .iter()
                     .any(|reader| *reader != item && group_of[*reader] >= to)
             };
-            if readers[item].iter().all(|reader| group_of[*reader] == to)
+            // a tile holds the entries in their own order
+            let in_order = |reader: &Item| {
+                let values = program.works[*reader].values().into_iter();
+                values
+                    .filter(|value| value.base() == Some(item))
+                    .all(|value| matches!(value, Value::Lanes(_, Places::Run(0))))
+            };
+            if readers[item]
+                .iter()
+                .all(|reader| group_of[*reader] == to && in_order(reader))
                 && program.works[chain].elementwise()
                 && program.sizes[chain] == program.sizes[item]
                 && groups[to].len() < CHAIN
