@@ -74,7 +74,12 @@ impl Bulk {
     }
 
     fn with_plan(plan: Arc<Plan>, level: Level) -> Bulk {
-        let slots = Buffer::all(&plan.slots);
+        let mut slots = Buffer::all(&plan.slots);
+        for (numbers, slot) in &plan.constants {
+            for (lane, number) in slots[*slot].lanes_mut().iter_mut().zip(numbers.iter()) {
+                *lane = [*number; LANES];
+            }
+        }
         Bulk { plan, slots, level }
     }
 

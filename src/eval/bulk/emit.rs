@@ -60,11 +60,13 @@ pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
         local,
         slots: Slots::default(),
         slot_of: vec![0; program.works.len()],
+        constants: Vec::new(),
     };
     let mut plan = Plan {
         strips: Vec::new(),
         blocks: 1,
         slots: Vec::new(),
+        constants: Vec::new(),
         inputs: Vec::new(),
         roots: Vec::new(),
     };
@@ -94,6 +96,7 @@ pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
         .map(|(value, size)| (value.on(|item| emitter.slot_of[item]), *size))
         .collect();
     plan.slots = emitter.slots.sizes;
+    plan.constants = emitter.constants;
     plan
 }
 
@@ -143,6 +146,7 @@ struct Emitter<'a> {
     local: Vec<bool>,
     slots: Slots,
     slot_of: Vec<Slot>,
+    constants: Vec<(Arc<[f64]>, Slot)>,
 }
 
 /// What is being emitted.
@@ -480,6 +484,24 @@ impl Emitter<'_> {
         Some(Port::Row(slot, width))
     }
 
+    /// Where a few numbers stand, which are written there once and for all.
+    fn constant(&mut self, numbers: &Arc<[f64]>, row: usize) -> Port {
+        let known = self
+            .constants
+            .iter()
+            .find(|(known, _)| bits(known) == bits(numbers));
+        let slot = match known {
+            Some((_, slot)) => *slot,
+            None => {
+                // nothing else may write there
+                let slot = self.slots.fresh(numbers.len());
+                self.constants.push((numbers.clone(), slot));
+                slot
+            }
+        };
+        Port::Whole(At { slot, start: 0, row })
+    }
+
     /// Where a step of a chain finds an operand; loads it into a tile where it does not stand in a row.
     fn port(
         &mut self,
@@ -505,6 +527,11 @@ impl Emitter<'_> {
         if let Some(port) = self.repeated(value, width, place) {
             place.repeated.push((value.clone(), port));
             return port;
+        }
+        if let Value::Numbers(numbers) = value
+            && numbers.len() <= TILE
+        {
+            return self.constant(numbers, row);
         }
         let slot = self.slots.take(TILE);
         let port = Port::Tile(slot);

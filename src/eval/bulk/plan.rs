@@ -203,6 +203,8 @@ pub(super) struct Plan {
     pub(super) blocks: usize,
     /// vectors of each buffer
     pub(super) slots: Vec<usize>,
+    /// numbers that stand in a buffer, the same for all points
+    pub(super) constants: Vec<(Arc<[f64]>, Slot)>,
     /// the inputs that are read: which, their dimension and buffer
     pub(super) inputs: Vec<(Input, usize, Slot)>,
     pub(super) roots: Vec<Root<Slot>>,

@@ -280,7 +280,8 @@ fn groups(program: &Program, items: &[Item], done: &mut [bool]) -> Vec<Vec<Item>
     groups
 }
 
-/// Moves elementwise items on to the one later chain that reads them, where that keeps nothing else alive: they are never stored then.
+/// Moves elementwise items on to the one later chain that reads them, where what they read is kept for others, or is no larger than
+/// they: they are never stored then, and there are fewer chains.
 fn postpone(program: &Program, groups: &mut Vec<Vec<Item>>) {
     let mut readers = vec![Vec::new(); program.works.len()];
     for (reader, work) in program.works.iter().enumerate() {
@@ -302,11 +303,15 @@ fn postpone(program: &Program, groups: &mut Vec<Vec<Item>>) {
                 continue;
             };
             let chain = groups[to][0];
-            let reads = |base: Item| {
-                readers[base]
-                    .iter()
-                    .any(|reader| *reader != item && group_of[*reader] >= to)
+            let kept = |base: &Item| {
+                let mut others = readers[*base].iter().filter(|reader| **reader != item);
+                others.any(|reader| group_of[*reader] >= to)
             };
+            let bases = work.values().into_iter().filter_map(Value::base);
+            let longer: usize = bases
+                .filter(|base| !kept(base))
+                .map(|base| program.sizes[base])
+                .sum();
             // a tile holds the entries in their own order
             let in_order = |reader: &Item| {
                 let values = program.works[*reader].values().into_iter();
@@ -320,7 +325,7 @@ fn postpone(program: &Program, groups: &mut Vec<Vec<Item>>) {
                 && program.works[chain].elementwise()
                 && program.sizes[chain] == program.sizes[item]
                 && groups[to].len() < CHAIN
-                && work.values().into_iter().filter_map(Value::base).all(reads)
+                && longer <= program.sizes[item]
             {
                 groups[number].retain(|other| *other != item);
                 groups[to].insert(0, item);

@@ -12,7 +12,7 @@ use super::plan::{
 /// Blocks at most.
 const MOST: usize = 8;
 /// Bytes of all buffers together, tiles aside, beyond which no further blocks are added.
-const BYTES: usize = 32 << 10;
+const BYTES: usize = 24 << 10;
 
 /// The plan for so many blocks as its buffers leave room for in the first-level cache.
 pub(super) fn widen(mut plan: Plan) -> Plan {
@@ -37,6 +37,9 @@ impl Widen {
         plan.blocks = self.blocks;
         for entries in &mut plan.slots {
             *entries *= self.blocks;
+        }
+        for (numbers, _) in &mut plan.constants {
+            *numbers = self.repeat(numbers);
         }
         for strips in &mut plan.strips {
             for instruction in &mut strips.body {
