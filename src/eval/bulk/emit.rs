@@ -240,10 +240,12 @@ impl Emitter<'_> {
             }
         }
         let bytes = LANES * size_of::<f64>();
-        let least = match factor * bytes {
-            0..=MEDIUM_FACTOR => LEAST_STRIP,
-            ..=LARGE_FACTOR => MEDIUM_STRIP,
-            _ => LONG_STRIP,
+        let least = if factor * bytes > LARGE_FACTOR {
+            LONG_STRIP
+        } else if factor * bytes > MEDIUM_FACTOR {
+            MEDIUM_STRIP
+        } else {
+            LEAST_STRIP
         };
         let fits = STRIP_BYTES / bytes / width.max(1) / LEAST_STRIP * LEAST_STRIP;
         fits.max(least).min(self.schedule.rows)

@@ -85,7 +85,7 @@ impl Sparse {
             // as many sums at a time as the registers hold
             macro_rules! some {
                 ($count:literal) => {
-                    while first + $count <= width {
+                    while width - first >= $count {
                         let part = Part {
                             right: right[column * self.inner + first..].as_ptr(),
                             width,
