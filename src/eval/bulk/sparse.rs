@@ -57,6 +57,8 @@ impl Sparse {
     /// `out = rows right`, with a right factor of so many columns in panels of [`SPARSE_COLUMNS`], or with a row `plus` that is added to
     /// each of the result.
     ///
+    /// A sum of nothing but zeros is 0, also where all products would be -0.
+    ///
     /// # Panics
     /// Where a slice is too short; `plus` may be empty. Or where the rows do not begin and end with bands.
     #[inline(always)]
