@@ -97,7 +97,7 @@ pub struct Blocks {
     draw: Draw,
     stream: BlockStream,
     sides: Vec<Side>,
-    /// of numbers that are uniform in [0, 1], as many as a point on the boundary may take
+    /// of numbers that are uniform in [0, 1], as many as a point may take
     shares: Vec<[f64; 2]>,
     scratch: Vec<Lane>,
     level: Level,
@@ -202,8 +202,7 @@ impl Blocks {
                 for (number, [low, high]) in side.ranges.iter().enumerate() {
                     let mut entry = [0.0; LANES];
                     for lane in 0..LANES {
-                        // no branches, which nobody could foresee; the number behind the last is never asked for, since not all
-                        // coordinates were at their bounds then
+                        // no branches, which nobody could foresee; the number behind is there, used or not
                         let moves = share(used[lane], lane) < portion[lane];
                         let bound = pick(share(used[lane] + 1, lane) < 0.5, *low, *high);
                         let x = low + (high - low) * share(inside[lane] + number, lane);
@@ -412,17 +411,18 @@ impl Points {
             });
             start += lo.len();
         }
-        let side_by_side = match draw {
-            Draw::Uniform | Draw::Boundary => true,
-            // else the directions are uniform, and take one normal number for each coordinate
-            Draw::NearDiagonal => sides[0].ranges.len() >= MANY,
-            Draw::NearKink => false,
+        let shares = match draw {
+            Draw::Uniform => 0,
+            // with fewer the directions are uniform, and take one normal number for each coordinate
+            Draw::NearDiagonal if sides[0].ranges.len() >= MANY => sides[0].ranges.len(),
+            // at most three for a coordinate, and two for a side
+            Draw::Boundary => 3 * start + 2 * sides.len(),
+            Draw::NearDiagonal | Draw::NearKink => return None,
         };
-        (side_by_side && self.constraint_count == 0).then(|| Blocks {
+        (self.constraint_count == 0).then(|| Blocks {
             draw,
             stream: BlockStream::new(self.seed, draw.stream()),
-            // a point on the boundary takes at most three numbers for a coordinate, and two for a side
-            shares: vec![[0.0, 1.0]; 3 * start + 2 * sides.len()],
+            shares: vec![[0.0, 1.0]; shares],
             scratch: Vec::new(),
             sides,
             level,
