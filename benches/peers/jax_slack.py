@@ -1,6 +1,6 @@
 """Slack evaluations per second in JAX.
 
-    taskset -c 0,1 python benches/peers/jax_slack.py WORKLOAD [FORMULATION BATCH]
+    taskset -c 0,1 python benches/peers/jax_slack.py WORKLOAD [--sample] [FORMULATION BATCH]
 
 The slack is <grad f(w), w - v> - f(w) + f(v) in binary64, for pairs (w, v) uniform on the box of the case. Two formulations are
 compiled with jit and vmap: `grad` (reverse mode, then the dot product) and `jvp` (forward mode along w - v, which yields
@@ -8,10 +8,13 @@ f(w) as well). All batch sizes are tried with both, or the one that is named; on
 
     {"workload": ..., "formulation": "grad" | "jvp", "batch": ..., "rate": ...}
 
-Drawing the pairs is not timed: it is given to JAX for free.
+The pairs are given, and drawing them is not timed. With `--sample` the compiled function draws the pairs of each batch itself, from a key
+that counts the batches, and reduces the slacks to what a sampler needs of them: the lowest and its place, how many are NaN, below 0 and below
+minus the tolerance. Both of JAX's generators that run on a processor are tried (`threefry` is its default, `rbg` a quicker one).
 """
 
-import sys
+import argparse
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -67,16 +70,49 @@ def with_jvp(f):
 
 
 FORMULATIONS = {"grad": with_grad, "jvp": with_jvp}
+GENERATORS = {"threefry": "threefry2x32", "rbg": "rbg"}
+TOLERANCE = 1e-9
+
+
+def given(slack, workload, batch):
+    """A call that evaluates the slack at the same pairs again and again."""
+    w, v = (jnp.array(points) for points in workload.pairs(batch))
+    function = jax.jit(slack)
+    return lambda: function(w, v).block_until_ready()
+
+
+def drawn(slack, workload, batch, generator):
+    """A call that draws pairs, evaluates the slack and counts."""
+
+    @jax.jit
+    def sample(key, number):
+        keys = jax.random.split(jax.random.fold_in(key, number))
+        low, high = workload.box
+        w, v = (jax.random.uniform(one, (batch, workload.size), minval=low, maxval=high) for one in keys)
+        slacks = slack(w, v)
+        counts = [jnp.sum(test) for test in (jnp.isnan(slacks), slacks < 0, slacks < -TOLERANCE)]
+        return slacks, jnp.min(slacks), jnp.argmin(slacks), counts
+
+    key, number = jax.random.key(0, impl=GENERATORS[generator]), itertools.count()
+    return lambda: jax.block_until_ready(sample(key, next(number)))
 
 
 def main():
-    workload = Workload(sys.argv[1])
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("workload", type=Workload)
+    arguments.add_argument("formulation", nargs="?")
+    arguments.add_argument("batch", nargs="?", type=int)
+    arguments.add_argument("--sample", action="store_true")
+    options = arguments.parse_args()
+    workload = options.workload
     f = loss(workload)
-    named = [(sys.argv[2], int(sys.argv[3]))] if sys.argv[2:] else None
-    for formulation, batch in named or [(name, batch) for name in FORMULATIONS for batch in workload.batches()]:
-        slack = jax.jit(jax.vmap(FORMULATIONS[formulation](f)))
-        w, v = (jnp.array(points) for points in workload.pairs(batch))
-        report(workload, formulation, batch, rate(lambda: slack(w, v).block_until_ready(), batch))
+    names = [f"{name} {generator}" for name in FORMULATIONS for generator in GENERATORS] if options.sample else list(FORMULATIONS)
+    every = [(name, batch) for name in names for batch in workload.batches()]
+    for formulation, batch in [(options.formulation, options.batch)] if options.formulation else every:
+        name, *generator = formulation.split()
+        slack = jax.vmap(FORMULATIONS[name](f))
+        call = (drawn if options.sample else given)(slack, workload, batch, *generator)
+        report(workload, formulation, batch, rate(call, batch))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Slack evaluations per second of proxycert, JAX, PyTorch and Burn, side by side on the same cores, as a markdown table.
+"""Slack evaluations per second of proxycert, JAX, PyTorch and Burn, side by side on the same cores, as markdown tables.
 
     python benches/peers/run.py [--cores 0,1] [--rounds 3] [--peers jax,torch,burn] [WORKLOAD...]
 
-For each workload the peers take turns, so that a change of the machine's load meets all of them; of the rounds the best counts for
-each. The first round tunes a peer (formulation and batch size), the later ones repeat its best. Below the table stand the geometric
-means of the ratios over W1 to W4 and, where W5 is run, the share of this machine's own peak in matrix products that it reaches.
-README.md says what is timed.
+Two pieces of work are timed: the slack at points that are given, and sampling, which draws them and keeps statistics. For each workload
+all take turns, so that a change of the machine's load meets all of them; of the rounds the best counts for each. The first round
+tunes a peer (formulation and batch size), the later ones repeat its best. Below the tables stand the geometric means of the ratios over
+W1 to W4 and, where W5 is run, the share of this machine's own peak in matrix products that it reaches. README.md says what is timed.
 """
 
 import argparse
@@ -20,7 +20,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-NAMES = {"jax": "JAX", "torch": "PyTorch", "burn": "Burn"}
+NAMES = {
+    "evaluator": "evaluator",
+    "certify": "`certify`",
+    "jax": "JAX",
+    "jax sampling": "JAX sampling",
+    "torch": "PyTorch",
+    "burn": "Burn",
+}
 BURN_SHARE = 0.05  # of the workload's samples: Burn is slower
 # two products of 512 x 64 by 64 x 256 (X W and X V) for each evaluation of W5
 W5_FLOPS = 2 * 2 * 512 * 64 * 256
@@ -51,44 +58,79 @@ def lines(script, *arguments):
 
 
 class Script:
-    """JAX or PyTorch: tuned at the first turn."""
+    """What prints rates by formulation and batch size: tuned at the first turn."""
 
-    def __init__(self, script, path):
-        self.script, self.path, self.best = script, path, None
+    def __init__(self, script, *arguments):
+        self.script, self.arguments, self.best = script, arguments, None
 
     def turn(self):
         named = [self.best["formulation"], self.best["batch"]] if self.best else []
-        self.best = max(lines(self.script, self.path, *named) + [self.best or {"rate": 0}], key=lambda line: line["rate"])
+        found = lines(self.script, *self.arguments, *named)
+        self.best = max(found + [self.best or {"rate": 0}], key=lambda line: line["rate"])
         return self.best["rate"], f"`{self.best['formulation']}`, {self.best['batch']}"
 
 
-class Burn:
-    """Burn's processor devices under our sampler, with our derivatives."""
+class Evaluator:
+    """Our evaluator alone."""
 
-    def __init__(self, binary, path, scale):
-        self.arguments = binary, path, scale * BURN_SHARE
+    def __init__(self, path):
+        self.command = ["cargo", "bench", "--quiet", "--locked", "--profile", "dev", "--bench", "evaluator", "--", path]
 
     def turn(self):
-        rates = {name: proxycert(*self.arguments, "--device", name) for name in ("ndarray", "flex")}
+        done = subprocess.run(self.command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        best = max(map(json.loads, done.stdout.splitlines()), key=lambda line: line["rate"])
+        return best["rate"], str(best["batch"])
+
+
+class Certify:
+    """Our sampler, three times as the scripts of the peers; or Burn's processor devices under it, with our derivatives."""
+
+    def __init__(self, binary, path, scale, devices=(None,)):
+        self.arguments, self.devices = (binary, path, scale), devices
+
+    def turn(self):
+        rates = {name: self.rate(*(["--device", name] if name else [])) for name in self.devices}
         name = max(rates, key=rates.get)
-        return rates[name], f"`{name}`"
+        return rates[name], f"`{name}`" if name else ""
+
+    def rate(self, *options):
+        return max(proxycert(*self.arguments, *options) for _ in range(1 if options else 3))
 
 
 def compare(path, options, peers):
-    """The best of the rounds: our rate, and for each peer its rate and its settings."""
-    makers = {
-        "jax": lambda: Script("jax_slack.py", path),
-        "torch": lambda: Script("torch_slack.py", path),
-        "burn": lambda: Burn(options.proxycert, path, options.scale),
-    }
-    turns = {name: makers[name]() for name in peers}
-    ours, best = 0, {name: (0, "") for name in peers}
+    """The best of the rounds for each: its rate and its settings."""
+    sampler = options.proxycert, path, options.scale
+    turns = {"evaluator": Evaluator(path), "certify": Certify(*sampler)}
+    if "jax" in peers:
+        turns |= {"jax": Script("jax_slack.py", path), "jax sampling": Script("jax_slack.py", path, "--sample")}
+    if "torch" in peers:
+        turns["torch"] = Script("torch_slack.py", path)
+    if "burn" in peers:
+        turns["burn"] = Certify(*sampler[:2], options.scale * BURN_SHARE, ("ndarray", "flex"))
+    best = {name: (0, "") for name in turns}
     for _ in range(options.rounds):
-        # three, as the scripts of the peers have three for each setting
-        ours = max([ours, *(proxycert(options.proxycert, path, options.scale) for _ in range(3))])
-        for name, peer in turns.items():
-            best[name] = max(best[name], peer.turn())
-    return ours, best
+        for name, turn in turns.items():
+            best[name] = max(best[name], turn.turn())
+            print(f"{path.stem} {name}: {best[name][0]:,.0f} {best[name][1]}", file=sys.stderr, flush=True)
+    return best
+
+
+def table(title, found, ours, peers):
+    """The rates of one piece of work, those of the peers beside it, and the ratios."""
+    peers = [name for name in peers if all(name in best for best in found.values())]
+    print(f"{title}:\n")
+    columns = ["workload", *(NAMES[name] for name in (ours, *peers)), *(f"/ {NAMES[name]}" for name in peers)]
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
+    for workload, best in found.items():
+        rates = [f"{rate:,.0f}" + (f" ({setting})" if setting else "") for rate, setting in map(best.get, (ours, *peers))]
+        ratios = [f"{best[ours][0] / best[name][0]:.2f}" for name in peers]
+        print(f"| {' | '.join([workload, *rates, *ratios])} |")
+    small = [found[name] for name in ("W1", "W2", "W3", "W4") if name in found]
+    print()
+    for name in peers if small else []:
+        mean = math.prod(best[ours][0] / best[name][0] for best in small) ** (1 / len(small))
+        print(f"Geometric mean over {len(small)} of W1 to W4, / {NAMES[name]}: {mean:.2f}")
+    print()
 
 
 def main():
@@ -104,32 +146,22 @@ def main():
         os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
     if not (ROOT / "benches/workloads/data/wide.csv").exists():
         subprocess.run([sys.executable, ROOT / "benches/workloads/make.py"], check=True)
+    paths = options.workload or sorted((ROOT / "benches/workloads").glob("bench-w?.json"))
+    start = os.getloadavg()[0]
     peers = options.peers.split(",")
-    columns = ["workload", "proxycert", *(NAMES[name] for name in peers), *(f"/ {NAMES[name]}" for name in peers)]
-    print(f"cores {options.cores}, load {os.getloadavg()[0]:.1f} at the start\n")
-    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}", flush=True)
-    found = {}
-    for path in options.workload or sorted((ROOT / "benches/workloads").glob("bench-w?.json")):
-        name = path.stem.removeprefix("bench-").upper()
-        ours, best = found[name] = compare(path.resolve(), options, peers)
-        rates = [f"{best[peer][0]:,.0f} ({best[peer][1]})" for peer in peers]
-        ratios = [f"{ours / best[peer][0]:.2f}" for peer in peers]
-        print(f"| {' | '.join([name, f'{ours:,.0f}', *rates, *ratios])} |", flush=True)
-    print()
-    small = [found[name] for name in ("W1", "W2", "W3", "W4") if name in found]
-    if small:
-        for peer in peers:
-            mean = math.prod(ours / best[peer][0] for ours, best in small) ** (1 / len(small))
-            print(f"Geometric mean over {len(small)} of W1 to W4, / {NAMES[peer]}: {mean:.2f}")
+    found = {path.stem.removeprefix("bench-").upper(): compare(path.resolve(), options, peers) for path in paths}
+    print(f"cores {options.cores}, load {start:.1f} at the start, {os.getloadavg()[0]:.1f} at the end\n")
+    table("Points given", found, "evaluator", ["jax", "torch"])
+    table("Sampling; JAX's function at given points beside it", found, "certify", ["jax sampling", "burn", "jax"])
     if "W5" in found:
         products = [line for _ in range(options.rounds) for line in lines("gemm.py")]
         peak = max(products, key=lambda line: line["flops"])
-        reached = found["W5"][0] * W5_FLOPS
-        print(
-            f"W5: {reached / 1e9:.1f} Gflop/s in its products, {reached / peak['flops']:.0%} of this machine's peak of "
-            f"{peak['flops'] / 1e9:.1f} ({peak['by']}, {peak['kernel']})"
-        )
-    print(f"\nload {os.getloadavg()[0]:.1f} at the end")
+        for name in ("evaluator", "certify"):
+            reached = found["W5"][name][0] * W5_FLOPS
+            print(
+                f"W5, {NAMES[name]}: {reached / 1e9:.1f} Gflop/s in its products, {reached / peak['flops']:.0%} of this machine's "
+                f"peak of {peak['flops'] / 1e9:.1f} ({peak['by']}, {peak['kernel']})"
+            )
 
 
 if __name__ == "__main__":
