@@ -1091,6 +1091,7 @@ fn products_of_steps_are_their_sums_in_order() {
             graph.mul(difference, leaky_step),
             graph.mul(difference, tanh_step),
             graph.mul(difference, second),
+            tanh,
         ];
         let argument = |side: &[f64], row: usize, column: usize| {
             let sum = (0..inner).fold(-0.0, |sum, k| {
@@ -1098,7 +1099,7 @@ fn products_of_steps_are_their_sums_in_order() {
             });
             sum + side[inner * width + column]
         };
-        let terms: [fn(f64, f64) -> f64; 4] = [
+        let terms: [fn(f64, f64) -> f64; 5] = [
             |x, _| if x < 0.0 { 0.25 * x } else { x },
             |x, y| (x - y) * if x < 0.0 { 0.25 } else { 1.0 },
             |x, y| {
@@ -1106,18 +1107,95 @@ fn products_of_steps_are_their_sums_in_order() {
                 (x - y) * (1.0 - tanh * tanh)
             },
             |x, y| (x - y) * y,
+            |x, _| elementary::tanh(x),
         ];
+        let all = graph.input(Input::V, dimension);
+        let bias = graph.slice(all, 0, 0, 1, 1);
         for (number, (factor, term)) in factors.into_iter().zip(terms).enumerate() {
             let root = graph.matmul(factor, readout);
+            for plus in [None, Some(v[0])] {
+                let root = if plus.is_some() {
+                    graph.add(root, bias)
+                } else {
+                    root
+                };
+                for level in Level::available() {
+                    let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
+                    let values = bulk.run(&w, &v, 1).expect("a run").remove(0);
+                    for (row, value) in values.iter().enumerate() {
+                        let sum = (0..width).fold(-0.0, |sum, column| {
+                            let [x, y] = [&w, &v].map(|side| argument(side, row, column));
+                            f64::mul_add(term(x, y), a[column], sum)
+                        });
+                        let sum = plus.map_or(sum, |plus| sum + plus);
+                        assert_eq!(*value, sum, "{level:?}, factor {number}, row {row}, {plus:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Sums of squares, and of products with constants and with what is the same for all rows of the data: along the rows, over them, and of all
+/// entries. Each product is rounded, and then the sum, in order. Two matrices are large enough for strips, and one so small that several
+/// blocks of points run side by side.
+#[test]
+fn sums_of_products_are_their_sums_in_order() {
+    const POINTS: usize = 67;
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    for [rows, inner, width] in [[3, 2, 2], [33, 3, 5], [70, 2, 1]] {
+        let mut numbers = |count: usize| -> Vec<f64> {
+            let draw = |_| rng.random_range(-1.0..1.0);
+            (0..count).map(draw).collect()
+        };
+        let (x, labels) = (numbers(rows * inner), numbers(rows * width));
+        let (weights, points) = (inner * width, numbers(POINTS * (inner * width + rows * width)));
+        let dimension = weights + rows * width;
+        let mut graph = Graph::new();
+        let data = graph.data(x.as_slice().into(), &[rows, inner]);
+        let constant = graph.data(labels.as_slice().into(), &[rows, width]);
+        let w = graph.input(Input::W, dimension);
+        let matrix = graph.slice(w, 0, 0, 1, weights);
+        let matrix = graph.reshape(matrix, &[inner, width]);
+        let product = graph.matmul(data, matrix);
+        let rest = graph.slice(w, 0, weights, 1, rows * width);
+        let rest = graph.reshape(rest, &[rows, width]);
+        let factors = [
+            graph.square(product),
+            graph.mul(product, constant),
+            graph.mul(constant, product),
+            graph.mul(rest, product),
+        ];
+        let roots: Vec<NodeId> = (factors.iter())
+            .flat_map(|factor| {
+                let over = [1, 0].map(|axis| graph.reduce(Reduction::Sum, *factor, axis));
+                let flat = graph.flatten(*factor);
+                [over[0], over[1], graph.reduce(Reduction::Sum, flat, 0)]
+            })
+            .collect();
+        for (number, root) in roots.iter().enumerate() {
             for level in Level::available() {
-                let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
-                let values = bulk.run(&w, &v, 1).expect("a run").remove(0);
-                for (row, value) in values.iter().enumerate() {
-                    let sum = (0..width).fold(-0.0, |sum, column| {
-                        let [x, y] = [&w, &v].map(|side| argument(side, row, column));
-                        f64::mul_add(term(x, y), a[column], sum)
-                    });
-                    assert_eq!(*value, sum, "{level:?}, factor {number}, row {row}");
+                let mut bulk = Bulk::new(&graph, &[*root]).expect("a plan").on(level);
+                let values = bulk.run(&points, &[], POINTS).expect("a run").remove(0);
+                let count = values.len() / POINTS;
+                for (w, values) in points.chunks(dimension).zip(values.chunks(count)) {
+                    let term = |row: usize, column: usize| {
+                        let entry = (0..inner).fold(-0.0, |sum, k| {
+                            f64::mul_add(x[row * inner + k], w[k * width + column], sum)
+                        });
+                        let place = row * width + column;
+                        entry * [entry, labels[place], labels[place], w[weights + place]][number / 3]
+                    };
+                    let all = || (0..rows).flat_map(|row| (0..width).map(move |column| (row, column)));
+                    for (place, value) in values.iter().enumerate() {
+                        let sum = all()
+                            .filter(|(row, column)| [*row == place, *column == place, true][number % 3])
+                            .fold(-0.0, |sum, (row, column)| sum + term(row, column));
+                        assert_eq!(
+                            *value, sum,
+                            "{level:?}, {rows} rows, root {number}, entry {place}"
+                        );
+                    }
                 }
             }
         }

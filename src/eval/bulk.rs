@@ -30,7 +30,7 @@ use crate::graph::{Graph, NodeId};
 use buffer::Buffer;
 pub use buffer::{LANES, Lane};
 use kernels::Execute;
-use level::Level;
+use level::{Kernel, Level, Vector};
 use plan::{Plan, Value};
 use widen::widen;
 
@@ -119,17 +119,26 @@ impl Bulk {
             .iter()
             .map(|(_, size)| vec![0.0; count * size])
             .collect();
-        let blocks = plan.blocks;
+        let (blocks, level) = (plan.blocks, self.level);
         for first in (0..count).step_by(blocks * LANES) {
             self.block(|[first_side, second_side]| {
-                transpose(w, first, blocks, first_side);
-                transpose(v, first, blocks, second_side);
+                for (points, entries) in [(w, first_side), (v, second_side)] {
+                    level.run(Transpose {
+                        points,
+                        first,
+                        blocks,
+                        entries,
+                    });
+                }
             });
             for (root, (result, (_, size))) in results.iter_mut().zip(&plan.roots).enumerate() {
-                let done = &mut result[first * size..];
-                for (point, entries) in done.chunks_mut(*size).take(blocks * LANES).enumerate() {
-                    for (position, entry) in entries.iter_mut().enumerate() {
-                        *entry = self.root(root, position, point / LANES)[point % LANES];
+                let done = &mut result[first * size..count.min(first + blocks * LANES) * size];
+                for (block, done) in done.chunks_mut(LANES * size).enumerate() {
+                    for position in 0..*size {
+                        let lane = self.root(root, position, block);
+                        for (entry, x) in done[position..].iter_mut().step_by(*size).zip(lane) {
+                            *entry = x;
+                        }
                     }
                 }
             }
@@ -188,13 +197,52 @@ impl Bulk {
 }
 
 /// Points `first..` of a list, one after the other, side by side in so many blocks; the last is repeated where there are no more.
-pub fn transpose(points: &[f64], first: usize, blocks: usize, entries: &mut [Lane]) {
-    let dimension = entries.len() / blocks;
-    let last = (points.len() / dimension.max(1)).saturating_sub(1);
-    for number in 0..blocks * LANES {
-        let point = &points[(first + number).min(last) * dimension..][..dimension];
-        for (entry, x) in entries.iter_mut().skip(number / LANES).step_by(blocks).zip(point) {
-            entry[number % LANES] = *x;
+struct Transpose<'a> {
+    points: &'a [f64],
+    first: usize,
+    blocks: usize,
+    entries: &'a mut [Lane],
+}
+
+impl Kernel for Transpose<'_> {
+    #[inline(always)]
+    fn run<V: Vector, const ROWS: usize>(self) {
+        let Transpose {
+            points,
+            first,
+            blocks,
+            entries,
+        } = self;
+        let dimension = entries.len() / blocks;
+        let last = (points.len() / dimension.max(1)).saturating_sub(1);
+        for block in 0..blocks {
+            let mut rows = [&[] as &[f64]; LANES];
+            for (lane, row) in rows.iter_mut().enumerate() {
+                let point = (first + block * LANES + lane).min(last);
+                *row = &points[point * dimension..][..dimension];
+            }
+            let mut coordinate = 0;
+            // squares, in registers
+            while coordinate + LANES <= dimension {
+                let mut square = [[0.0; LANES]; LANES];
+                for lane in 0..LANES {
+                    square[lane].copy_from_slice(&rows[lane][coordinate..coordinate + LANES]);
+                }
+                for number in 0..LANES {
+                    let entry = &mut entries[(coordinate + number) * blocks + block];
+                    for lane in 0..LANES {
+                        entry[lane] = square[lane][number];
+                    }
+                }
+                coordinate += LANES;
+            }
+            while coordinate < dimension {
+                let entry = &mut entries[coordinate * blocks + block];
+                for lane in 0..LANES {
+                    entry[lane] = rows[lane][coordinate];
+                }
+                coordinate += 1;
+            }
         }
     }
 }

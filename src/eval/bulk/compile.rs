@@ -43,7 +43,8 @@ pub(super) enum Work {
         columns: usize,
         starts: Vec<[usize; 2]>,
     },
-    Reduce(Reduction, Value<Item>, [usize; 3]),
+    /// lines of a tensor, or of its products with another of its size, entry by entry
+    Reduce(Reduction, Value<Item>, Option<Value<Item>>, [usize; 3]),
     Along(Along, Value<Item>, [usize; 3]),
     Assemble(Vec<(Value<Item>, Arc<[usize]>)>),
 }
@@ -52,7 +53,8 @@ impl Work {
     pub(super) fn values(&self) -> Vec<&Value<Item>> {
         match self {
             Work::Input(_) => Vec::new(),
-            Work::Unary(_, x) | Work::Reduce(_, x, _) | Work::Along(_, x, _) => vec![x],
+            Work::Unary(_, x) | Work::Along(_, x, _) => vec![x],
+            Work::Reduce(_, x, times, _) => [x].into_iter().chain(times).collect(),
             Work::Binary(_, sides) => sides.iter().collect(),
             Work::Product {
                 sides, beside, plus, ..
@@ -65,7 +67,8 @@ impl Work {
     pub(super) fn values_mut(&mut self) -> Vec<&mut Value<Item>> {
         match self {
             Work::Input(_) => Vec::new(),
-            Work::Unary(_, x) | Work::Reduce(_, x, _) | Work::Along(_, x, _) => vec![x],
+            Work::Unary(_, x) | Work::Along(_, x, _) => vec![x],
+            Work::Reduce(_, x, times, _) => [x].into_iter().chain(times).collect(),
             Work::Binary(_, sides) => sides.iter_mut().collect(),
             Work::Product {
                 sides, beside, plus, ..
@@ -284,7 +287,7 @@ impl Program {
             }
             Op::Reduce(op, axis) => {
                 let x = self.compact_lanes(arg(0).clone(), size(arg_shape(0)));
-                self.add(Work::Reduce(*op, x, lines(*axis)), count)
+                self.add(Work::Reduce(*op, x, None, lines(*axis)), count)
             }
             Op::Along(op, axis) => {
                 let x = self.compact_lanes(arg(0).clone(), count);

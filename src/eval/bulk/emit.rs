@@ -279,7 +279,8 @@ impl Emitter<'_> {
                 let plus = plus.as_ref().map(|value| self.run(value, 0));
                 let left = |row: usize| match left {
                     Value::Numbers(numbers) if *panels == Some(SPARSE_COLUMNS) => {
-                        Matrix::Sparse(Arc::new(Sparse::new(numbers, *inner)))
+                        let strip = place.strip.filter(|_| role != Role::Outside).unwrap_or(*rows);
+                        Matrix::Sparse(Arc::new(Sparse::new(numbers, *inner, strip)))
                     }
                     left => self.matrix(left, row),
                 };
@@ -318,8 +319,12 @@ impl Emitter<'_> {
                 };
                 Instruction::Product(product, to)
             }
-            Work::Reduce(op, x, lines) => Instruction::Reduce(*op, self.lines(x, *lines, role), to),
-            Work::Along(op, x, lines) => Instruction::Along(*op, self.lines(x, *lines, role), to),
+            Work::Reduce(op, x, times, lines) => {
+                let (row, lines) = self.lines(x, *lines, role);
+                let times = times.as_ref().map(|value| self.matrix(value, row));
+                Instruction::Reduce(*op, lines, times, to)
+            }
+            Work::Along(op, x, lines) => Instruction::Along(*op, self.lines(x, *lines, role).1, to),
             Work::Assemble(parts) => Instruction::Assemble {
                 length: self.program.sizes[item],
                 parts: (parts.iter())
@@ -382,7 +387,8 @@ impl Emitter<'_> {
         }
     }
 
-    fn lines(&self, value: &Value<Item>, [outer, length, inner]: [usize; 3], role: Role) -> Lines {
+    /// Lines of a tensor, and how far a row moves on in what stands outside the strip.
+    fn lines(&self, value: &Value<Item>, [outer, length, inner]: [usize; 3], role: Role) -> (usize, Lines) {
         let (row, shape) = match role {
             Role::Outside => (
                 0,
@@ -394,10 +400,8 @@ impl Emitter<'_> {
             ),
             Role::Sum => (inner, [Extent::Fixed(outer), Extent::Strip, Extent::Fixed(inner)]),
         };
-        Lines {
-            from: self.run(value, row),
-            shape,
-        }
+        let from = self.run(value, row);
+        (row, Lines { from, shape })
     }
 
     fn chain(&mut self, group: &[Item], place: &mut Place) -> Instruction {

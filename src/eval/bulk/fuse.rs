@@ -2,7 +2,7 @@
 
 use super::compile::{Item, Program, Work};
 use super::plan::{Fused, Inner, Outer, Places, Root, Through, Value};
-use crate::graph::op::{Binary, Exponent, Unary};
+use crate::graph::op::{Binary, Exponent, Reduction, Unary};
 
 /// Columns of a product whose left factor goes through a function: with more, it would be computed too often.
 const FEW_COLUMNS: usize = 2;
@@ -41,6 +41,21 @@ pub(super) fn fuse(program: &mut Program, roots: &mut [Root<Item>]) {
                     None => continue,
                 }
             }
+            // the sum of products
+            Work::Reduce(Reduction::Sum, x, None, lines) => {
+                let Some(base) = alone(x) else { continue };
+                let [x, y] = match &program.works[base] {
+                    Work::Unary(Unary::Pow(Exponent { num: 2, den: 1 }), x) => [x, x],
+                    Work::Binary(Binary::Mul, [x, y]) if varies(x) => [x, y],
+                    Work::Binary(Binary::Mul, [y, x]) if varies(x) => [x, y],
+                    _ => continue,
+                };
+                if !varies(x) || matches!(y, Value::Lanes(_, Places::List(_))) {
+                    continue;
+                }
+                let sum = Work::Reduce(Reduction::Sum, x.clone(), Some(y.clone()), *lines);
+                (base, sum)
+            }
             Work::Product {
                 sides: [left, Value::Numbers(_)],
                 columns,
@@ -50,6 +65,7 @@ pub(super) fn fuse(program: &mut Program, roots: &mut [Root<Item>]) {
                 // a function of a matrix and of others beside it, and a step that goes into it
                 let (own, x, others, step) = match &program.works[base] {
                     Work::Unary(Unary::Relu, x) => (Through::Relu, x, Vec::new(), None),
+                    Work::Unary(Unary::Tanh, x) if *columns == 1 => (Through::Tanh, x, Vec::new(), None),
                     Work::Binary(Binary::LeakyRelu, [x, slope]) => match one_slope(slope) {
                         Some(slope) => (Through::LeakyRelu(slope), x, Vec::new(), None),
                         None => continue,

@@ -12,7 +12,7 @@ use super::number::{Group, Number, Vectors};
 use super::plan::{
     At, ChainStep, Extent, Instruction, Lines, Matrix, Plan, Port, Product, Slot, TILE, Through, Value,
 };
-use super::product::{self, LeakyRelu, LeakyStep, Plain, Relu, Scaled, Shape, Strides, TanhStep};
+use super::product::{self, Entry, LeakyRelu, LeakyStep, Plain, Relu, Scaled, Shape, Strides, TanhStep};
 use super::vector::Vector;
 use crate::graph::op::{Along, Reduction};
 
@@ -80,7 +80,7 @@ fn run<V: Vector, const ROWS: usize>(instruction: &Instruction, rows: Rows, slot
             }
             return;
         }
-        Instruction::Product(_, to) | Instruction::Reduce(_, _, to) | Instruction::Along(_, _, to) => {
+        Instruction::Product(_, to) | Instruction::Reduce(_, _, _, to) | Instruction::Along(_, _, to) => {
             (to.slot, rows.start(*to))
         }
         Instruction::Assemble { to, .. } => (*to, 0),
@@ -89,7 +89,9 @@ fn run<V: Vector, const ROWS: usize>(instruction: &Instruction, rows: Rows, slot
     let out = &mut buffer.lanes_mut()[start..];
     match instruction {
         Instruction::Product(product, _) => multiply::<V, ROWS>(product, rows, slots, out),
-        Instruction::Reduce(op, lines, _) => reduce::<V>(*op, lines, rows, slots, out),
+        Instruction::Reduce(op, lines, times, _) => {
+            reduce::<V>(*op, lines, times.as_ref(), rows, slots, out);
+        }
         Instruction::Along(op, lines, _) => along::<V>(*op, lines, rows, slots, out),
         Instruction::Assemble { length, parts, .. } => {
             let out = &mut out[..*length];
@@ -254,6 +256,7 @@ fn multiply<V: Vector, const ROWS: usize>(
                         Through::Relu => {
                             product::multiply::<V, ROWS, _, _, _, 1>([a], Relu, b, plus, shape, out);
                         }
+                        Through::Tanh => sums_of_tanh::<V>(a, b, plus, shape, out),
                         Through::LeakyRelu(slope) => {
                             let f = LeakyRelu(slope);
                             product::multiply::<V, ROWS, _, _, _, 1>([a], f, b, plus, shape, out);
@@ -284,6 +287,45 @@ fn multiply<V: Vector, const ROWS: usize>(
                 unreachable!("constants are evaluated before, and only left factors are sparse")
             }
         }
+    }
+}
+
+/// `out = tanh(left) right` for one column, or with a number `plus` that is added to each of the result. Apart from the other products, since
+/// tiles of all heights would repeat what `tanh` takes.
+#[inline(always)]
+fn sums_of_tanh<V: Vector>(left: &[Lane], right: &[f64], plus: &[Lane], shape: Shape, out: &mut [Lane]) {
+    let mut row = 0;
+    while row + V::Group::COUNT <= shape.rows {
+        sum_of_tanh::<V, V::Group>(row, left, right, plus, shape, out);
+        row += V::Group::COUNT;
+    }
+    while row < shape.rows {
+        sum_of_tanh::<V, Group<V, 1>>(row, left, right, plus, shape, out);
+        row += 1;
+    }
+}
+
+/// Some rows of it, from one on.
+#[inline(always)]
+fn sum_of_tanh<V: Vector, G: Vectors<V>>(
+    row: usize,
+    left: &[Lane],
+    right: &[f64],
+    plus: &[Lane],
+    shape: Shape,
+    out: &mut [Lane],
+) {
+    let left = &left[row * shape.left.row..];
+    let mut sum = G::splat(-0.0);
+    for (position, number) in right[..shape.inner].iter().enumerate() {
+        let x = G::strided(&left[position * shape.left.column..], shape.left.row);
+        sum = e::tanh(x).mul_add(G::splat(*number), sum);
+    }
+    if let Some(plus) = plus.first() {
+        sum = sum + G::all(V::load(plus));
+    }
+    for number in 0..G::COUNT {
+        sum.vector(number).store(&mut out[(row + number) * shape.out.row]);
     }
 }
 
@@ -355,7 +397,7 @@ struct Bundle {
 
 impl Bundle {
     #[inline(always)]
-    fn load<V: Vector, G: Vectors<V>>(self, x: &[Lane], position: usize) -> G {
+    fn load<V: Vector, G: Vectors<V>, E: Entry>(self, x: &[E], position: usize) -> G {
         G::strided(&x[self.first + position * self.step..], self.spacing)
     }
 
@@ -376,6 +418,16 @@ impl Bundle {
         sum
     }
 
+    /// The sum of the products, each rounded.
+    #[inline(always)]
+    fn sum_of_products<V: Vector, G: Vectors<V>, E: Entry>(self, x: &[Lane], y: &[E], start: G) -> G {
+        let mut sum = start;
+        for position in 0..self.length {
+            sum = sum + self.load::<V, G, Lane>(x, position) * self.load(y, position);
+        }
+        sum
+    }
+
     #[inline(always)]
     fn largest<V: Vector, G: Vectors<V>>(self, x: &[Lane]) -> G {
         let mut best = G::splat(f64::NEG_INFINITY);
@@ -391,7 +443,7 @@ impl Bundle {
         let largest: G = self.largest(x);
         let mut sum = G::splat(-0.0);
         for position in 0..self.length {
-            sum = sum + e::exp(self.load::<V, G>(x, position) - largest);
+            sum = sum + e::exp(self.load::<V, G, Lane>(x, position) - largest);
         }
         let value = largest + e::log(sum);
         let finite = largest.abs().less(G::splat(f64::INFINITY));
@@ -403,7 +455,7 @@ impl Bundle {
         let largest: G = self.largest(x);
         let mut total = G::splat(-0.0);
         for position in 0..self.length {
-            let term = e::exp(self.load::<V, G>(x, position) - largest);
+            let term = e::exp(self.load::<V, G, Lane>(x, position) - largest);
             total = total + term;
             self.store(term, position, out);
         }
@@ -449,7 +501,14 @@ macro_rules! bundles {
 }
 
 #[inline(always)]
-fn reduce<V: Vector>(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer], out: &mut [Lane]) {
+fn reduce<V: Vector>(
+    op: Reduction,
+    lines: &Lines,
+    times: Option<&Matrix>,
+    rows: Rows,
+    slots: &[Buffer],
+    out: &mut [Lane],
+) {
     let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
     // a later part of a sum over the rows
     let more = lines.shape[1] == Extent::Strip && rows.first > 0;
@@ -459,7 +518,19 @@ fn reduce<V: Vector>(op: Reduction, lines: &Lines, rows: Rows, slots: &[Buffer],
             bundles!(V, grid, bundle, line, G => {
                 let out = &mut out[line..];
                 let start = if more { G::<V>::load(out) } else { G::<V>::splat(-0.0) };
-                bundle.sum::<V, G<V>>(x, start).store(out);
+                let sum = match times {
+                    None => bundle.sum::<V, G<V>>(x, start),
+                    Some(Matrix::Lanes(at)) => {
+                        let y = &slots[at.slot].lanes()[rows.start(*at)..];
+                        bundle.sum_of_products::<V, G<V>, _>(x, y, start)
+                    }
+                    Some(Matrix::Numbers(numbers, row)) => {
+                        let y = &numbers[rows.first * row..];
+                        bundle.sum_of_products::<V, G<V>, _>(x, y, start)
+                    }
+                    Some(Matrix::Sparse(_)) => unreachable!("a factor of products"),
+                };
+                sum.store(out);
             });
         }
         Reduction::Max => {

@@ -3,7 +3,7 @@
 use std::ops::{Add, Div, Mul, Sub};
 
 use super::buffer::Lane;
-use super::table;
+use super::product::Entry;
 use super::vector::Vector;
 
 /// Adding it to a number below 2^51 rounds to an integer, which then stands in the low bits.
@@ -62,8 +62,8 @@ pub trait Number:
     fn low_to_exponent(self) -> Self;
     /// The bits moved down by 52.
     fn exponent_to_low(self) -> Self;
-    /// The entry of a table whose number stands in the low bits.
-    fn lookup(self, table: &[f64; table::COUNT]) -> Self;
+    /// The entry of a table whose number stands in the low bits. A table has a power of two of entries.
+    fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self;
 }
 
 impl Number for f64 {
@@ -150,8 +150,8 @@ impl Number for f64 {
     }
 
     #[inline(always)]
-    fn lookup(self, table: &[f64; table::COUNT]) -> f64 {
-        table[self.to_bits() as usize % table::COUNT]
+    fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> f64 {
+        table[self.to_bits() as usize % COUNT]
     }
 }
 
@@ -165,7 +165,7 @@ pub(crate) trait Vectors<V>: Number {
     /// How many.
     const COUNT: usize;
     /// Entries at this distance from each other.
-    fn strided(lanes: &[Lane], step: usize) -> Self;
+    fn strided<E: Entry>(entries: &[E], step: usize) -> Self;
     /// The first entries.
     #[inline(always)]
     fn load(lanes: &[Lane]) -> Self {
@@ -199,9 +199,9 @@ impl<V: Vector, const COUNT: usize> Vectors<V> for Group<V, COUNT> {
     const COUNT: usize = COUNT;
 
     #[inline(always)]
-    fn strided(lanes: &[Lane], step: usize) -> Self {
-        let lanes = &lanes[..(COUNT - 1) * step + 1];
-        Group(each!(i => V::load(&lanes[i * step]), V::splat(0.0)))
+    fn strided<E: Entry>(entries: &[E], step: usize) -> Self {
+        let entries = &entries[..(COUNT - 1) * step + 1];
+        Group(each!(i => entries[i * step].load(), V::splat(0.0)))
     }
 
     #[inline(always)]
@@ -332,7 +332,7 @@ impl<V: Vector, const COUNT: usize> Number for Group<V, COUNT> {
     }
 
     #[inline(always)]
-    fn lookup(self, table: &[f64; table::COUNT]) -> Self {
+    fn lookup<const SIZE: usize>(self, table: &[f64; SIZE]) -> Self {
         each!(self.lookup(table))
     }
 }

@@ -100,6 +100,8 @@ pub(super) enum Through {
     Nothing,
     /// `relu(x)`
     Relu,
+    /// `tanh(x)`
+    Tanh,
     /// `leaky_relu(x)` with a slope in (0, 1]
     LeakyRelu(f64),
     /// `(x - y) leaky_step(x)` with this slope
@@ -177,7 +179,8 @@ pub(super) enum Instruction {
         each: Vec<ChainStep>,
     },
     Product(Product, At),
-    Reduce(Reduction, Lines, At),
+    /// of lines, or of their products with as many entries, by which no matrix is sparse
+    Reduce(Reduction, Lines, Option<Matrix>, At),
     Along(Along, Lines, At),
     /// zeros, then each part written from a place on with a stride: (value, places in the result)
     Assemble {

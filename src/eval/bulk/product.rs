@@ -21,7 +21,7 @@ const SPREAD: usize = 16 << 10;
 const NEAR: usize = 4;
 
 /// An entry of a factor: one number for all points, or one for each.
-pub(super) trait Entry: Copy {
+pub(crate) trait Entry: Copy {
     /// Whether entries are so large that a matrix of them may be spread over the memory.
     const LARGE: bool;
     fn load<V: Vector>(&self) -> V;

@@ -198,10 +198,22 @@ impl Schedule {
                     Role::Outside
                 }
             }
-            Work::Reduce(op, x, [outer, length, inner]) => {
-                if *outer == self.rows && run(x, length * inner) {
+            Work::Reduce(op, x, times, [outer, length, inner]) => {
+                // row by row, one of them from the strip
+                let runs = |width: usize| {
+                    let outside = |value: &Value<Item>| match value {
+                        Value::Numbers(_) => true,
+                        Value::Lanes(_, places) => {
+                            *places == Places::Run(0) && self.reading(value, width) == Reading::Outside
+                        }
+                    };
+                    let all = || [x].into_iter().chain(times);
+                    all().any(|value| run(value, width))
+                        && all().all(|value| run(value, width) || outside(value))
+                };
+                if *outer == self.rows && runs(length * inner) {
                     Role::Row(*inner)
-                } else if *op == Reduction::Sum && *outer == 1 && *length == self.rows && run(x, *inner) {
+                } else if *op == Reduction::Sum && *outer == 1 && *length == self.rows && runs(*inner) {
                     Role::Sum
                 } else {
                     Role::Outside

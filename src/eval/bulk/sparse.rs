@@ -9,41 +9,62 @@ use super::buffer::Lane;
 use super::plan::SPARSE_COLUMNS;
 use super::vector::Vector;
 
-/// Rows that go together: an entry of the right factor is read once for all of them.
+/// Rows that go together: an entry of the right factor is read once for both.
 const BAND: usize = 2;
+/// Rows of which one is chosen for a band.
+const NEAR: usize = 32;
 
-/// A matrix without the columns of each band of rows that hold zeros alone.
+/// A matrix without the columns of each band of rows that hold zeros alone. The bands of a strip are rows of it whose zeros stand in much
+/// the same columns.
 #[derive(Clone, Debug)]
 pub(super) struct Sparse {
     rows: usize,
     /// columns of the matrix
     inner: usize,
+    /// rows of a strip, in which bands lie
+    strip: usize,
+    /// the rows of each band, twice the same where it has one alone
+    bands: Vec<[usize; BAND]>,
     /// where each band begins among the entries, and where the last ends
     starts: Vec<usize>,
-    /// columns and their numbers in the rows of the band, 0 beyond the last row; all columns lie within the matrix
+    /// columns and their numbers in the rows of the band; all columns lie within the matrix
     entries: Vec<(usize, [f64; BAND])>,
 }
 
 impl Sparse {
-    /// A matrix of so many columns, row-major.
-    pub(super) fn new(numbers: &[f64], inner: usize) -> Sparse {
+    /// A matrix of so many columns, row-major, that is multiplied in strips of so many rows.
+    pub(super) fn new(numbers: &[f64], inner: usize, strip: usize) -> Sparse {
+        let rows = numbers.len() / inner;
+        let row = |number: usize| &numbers[number * inner..][..inner];
         let mut sparse = Sparse {
-            rows: numbers.len() / inner,
+            rows,
             inner,
+            strip,
+            bands: Vec::new(),
             starts: vec![0],
             entries: Vec::new(),
         };
-        for band in numbers.chunks(BAND * inner) {
-            for column in 0..inner {
-                let mut entry = [0.0; BAND];
-                for (entry, number) in entry.iter_mut().zip(band.iter().skip(column).step_by(inner)) {
-                    *entry = *number;
+        for first in (0..rows).step_by(strip) {
+            // a row with that of the others which leaves fewest columns
+            let mut open: Vec<usize> = (first..rows.min(first + strip)).rev().collect();
+            while let Some(one) = open.pop() {
+                let both = |other: usize| {
+                    let pairs = row(one).iter().zip(row(other));
+                    pairs.filter(|(a, b)| **a != 0.0 || **b != 0.0).count()
+                };
+                // the first of equal ones
+                let near = (0..open.len()).rev().take(NEAR);
+                let best = near.min_by_key(|place| both(open[*place]));
+                let band = [one, best.map_or(one, |place| open.remove(place))];
+                for column in 0..inner {
+                    let entry = band.map(|number| row(number)[column]);
+                    if entry != [0.0; BAND] {
+                        sparse.entries.push((column, entry));
+                    }
                 }
-                if entry != [0.0; BAND] {
-                    sparse.entries.push((column, entry));
-                }
+                sparse.bands.push(band);
+                sparse.starts.push(sparse.entries.len());
             }
-            sparse.starts.push(sparse.entries.len());
         }
         sparse
     }
@@ -60,7 +81,7 @@ impl Sparse {
     /// A sum of nothing but zeros is 0, also where all products would be -0.
     ///
     /// # Panics
-    /// Where a slice is too short; `plus` may be empty. Or where the rows do not begin and end with bands.
+    /// Where a slice is too short; `plus` may be empty. Or where the rows do not begin and end with strips.
     #[inline(always)]
     pub(super) fn multiply<V: Vector, const ROWS: usize>(
         &self,
@@ -70,10 +91,17 @@ impl Sparse {
         columns: usize,
         out: &mut [Lane],
     ) {
-        let starts = &self.starts[rows.start / BAND..=rows.end.div_ceil(BAND)];
         assert!(
-            rows.start.is_multiple_of(BAND) && (rows.end.is_multiple_of(BAND) || rows.end == self.rows),
+            rows.start.is_multiple_of(self.strip)
+                && (rows.end.is_multiple_of(self.strip) && rows.end <= self.rows || rows.end == self.rows),
             "a band is cut"
+        );
+        // whole strips before, and after them a part of one at the end alone
+        let band =
+            |row: usize| row / self.strip * self.strip.div_ceil(BAND) + (row % self.strip).div_ceil(BAND);
+        let (starts, bands) = (
+            &self.starts[band(rows.start)..=band(rows.end)],
+            &self.bands[band(rows.start)..band(rows.end)],
         );
         assert!(
             self.inner * columns <= right.len()
@@ -96,12 +124,12 @@ impl Sparse {
                             } else {
                                 plus[column + first..].as_ptr()
                             },
-                            rows: rows.len(),
+                            first: rows.start,
                             columns,
                             out: out[column + first..].as_mut_ptr(),
                         };
-                        // SAFETY: the matrices lie within the slices, as just checked
-                        unsafe { part.all::<V, $count>(starts, &self.entries) };
+                        // SAFETY: the matrices lie within the slices, as just checked, and the rows of the bands between those asked for
+                        unsafe { part.all::<V, $count>(bands, starts, &self.entries) };
                         first += $count;
                     }
                 };
@@ -124,7 +152,8 @@ struct Part {
     width: usize,
     /// null where nothing is added
     plus: *const Lane,
-    rows: usize,
+    /// number of the first row
+    first: usize,
     /// columns of the result
     columns: usize,
     out: *mut Lane,
@@ -136,9 +165,13 @@ impl Part {
         reason = "a column indexes what is behind pointers, too"
     )]
     #[inline(always)]
-    unsafe fn all<V: Vector, const COUNT: usize>(self, starts: &[usize], entries: &[(usize, [f64; BAND])]) {
-        let (mut out, mut left) = (self.out, self.rows);
-        for band in starts.windows(2) {
+    unsafe fn all<V: Vector, const COUNT: usize>(
+        self,
+        bands: &[[usize; BAND]],
+        starts: &[usize],
+        entries: &[(usize, [f64; BAND])],
+    ) {
+        for (rows, band) in bands.iter().zip(starts.windows(2)) {
             let mut sums = [[V::splat(0.0); COUNT]; BAND];
             for (column, numbers) in &entries[band[0]..band[1]] {
                 let numbers = [V::splat(numbers[0]), V::splat(numbers[1])];
@@ -150,16 +183,16 @@ impl Part {
                     }
                 }
             }
-            for i in 0..BAND.min(left) {
+            for i in 0..BAND {
+                let out =
+                    (self.out).wrapping_add((rows[i].wrapping_sub(self.first)).wrapping_mul(self.columns));
                 for j in 0..COUNT {
                     if !self.plus.is_null() {
                         sums[i][j] = sums[i][j] + unsafe { V::load(&*self.plus.add(j)) };
                     }
                     sums[i][j].store(unsafe { &mut *out.add(j) });
                 }
-                out = out.wrapping_add(self.columns);
             }
-            left = left.saturating_sub(BAND);
         }
     }
 }
@@ -194,6 +227,22 @@ mod tests {
         }
     }
 
+    /// Rows that are alike go together, within their strip.
+    #[test]
+    fn bands_are_of_rows_that_are_alike() {
+        let numbers = [
+            [1.0, 2.0, 0.0, 0.0],
+            [0.0, 0.0, 1.0, 0.0],
+            [3.0, 0.0, 0.0, 0.0],
+            [0.0, 0.0, 5.0, 6.0],
+            [1.0, 1.0, 0.0, 0.0],
+        ];
+        let sparse = Sparse::new(numbers.as_flattened(), 4, 4);
+        assert_eq!(sparse.bands, [[0, 2], [1, 3], [4, 4]]);
+        assert_eq!(sparse.starts, [0, 2, 4, 6]);
+        assert_eq!(sparse.entries[2], (2, [1.0, 5.0]));
+    }
+
     /// Five rows, some empty, one full, the last without a second in its band; all widths of the last panel. The integers are
     /// exact in any order.
     #[test]
@@ -208,7 +257,7 @@ mod tests {
         let numbers: Vec<f64> = (0..rows * inner)
             .map(|place| number(place / inner, place % inner))
             .collect();
-        let sparse = Sparse::new(&numbers, inner);
+        let sparse = Sparse::new(&numbers, inner, 2);
         for (level, columns) in Level::available()
             .into_iter()
             .flat_map(|level| (1..=19).map(move |columns| (level, columns)))

@@ -1,9 +1,9 @@
-//! The hyperbolic tangent at multiples of 1/128: what [`super::elementary::tanh`] starts from.
+//! Values that elementary functions start from: the hyperbolic tangent at multiples of 1/128, and logarithms between 0 and log(2).
 //!
-//! Computed when the program is compiled, from the one at 1/128 by the formula for sums, in pairs of numbers whose second is what the
+//! The tangents are computed when the program is compiled, from the one at 1/128 by the formula for sums, in pairs of numbers whose second is what the
 //! rounding of the first has lost (Dekker 1971). The formula reduces earlier errors, so all stay below 2^-98.
 
-/// Entries: those from [`LAST`] on are 1.
+/// Entries of [`TANH`]: those from [`LAST`] on are 1.
 pub(super) const COUNT: usize = 4096;
 /// Entries for each unit of the argument.
 pub(super) const PER_UNIT: f64 = 128.0;
@@ -12,6 +12,49 @@ pub(super) const LAST: usize = 2440;
 
 /// `tanh(k/128)` for each `k`, rounded.
 pub(super) static TANH: [f64; COUNT] = tangents();
+
+/// Entries of [`RECIPROCALS`] and [`LOGARITHMS`]: two registers of eight numbers.
+pub(super) const SHARES: usize = 16;
+
+/// Numbers `c` next to `1/(1 + j/15)`, within 2^-11 of it, for each `j`, chosen so that `log(c)` lies next to a number in binary64 (Gal 1986).
+pub(super) static RECIPROCALS: [f64; SHARES] = [
+    1.0,
+    0.937_823_282_407_227_5,
+    0.882_665_781_318_704_1,
+    0.833_483_977_733_026,
+    0.789_841_169_239_534_8,
+    0.750_364_303_169_261_3,
+    0.714_543_073_433_626_2,
+    0.681_979_254_033_970_2,
+    0.652_392_179_643_927_9,
+    0.624_804_777_996_327_5,
+    0.600_052_244_045_584_5,
+    0.576_663_197_651_823_6,
+    0.555_820_666_636_235_9,
+    0.535_676_251_099_853_8,
+    0.517_212_164_291_508_2,
+    0.500_225_413_609_117_2,
+];
+
+/// `-log(c)`, within 0.0001 units in the last place.
+pub(super) static LOGARITHMS: [f64; SHARES] = [
+    0.0,
+    0.064_193_746_011_636_77,
+    0.124_808_653_631_572_9,
+    0.182_140_799_851_843_9,
+    0.235_923_405_330_176_78,
+    0.287_196_452_825_066_1,
+    0.336_111_998_707_605_55,
+    0.382_756_040_906_380_43,
+    0.427_109_395_364_254_3,
+    0.470_316_033_244_659_65,
+    0.510_738_554_147_352_4,
+    0.550_496_895_809_191_9,
+    0.587_309_578_780_578_7,
+    0.624_225_309_540_406_9,
+    0.659_302_112_849_203_9,
+    0.692_696_454_933_768_7,
+];
 
 /// A number and what its rounding has lost.
 #[derive(Clone, Copy)]

@@ -7,7 +7,6 @@ use std::ops::{Add, Div, Mul, Sub};
 
 use super::buffer::{LANES, Lane};
 use super::number::{Group, Number, Vectors};
-use super::table;
 
 /// Eight numbers.
 ///
@@ -231,7 +230,7 @@ impl Number for Portable {
     }
 
     #[inline(always)]
-    fn lookup(self, table: &[f64; table::COUNT]) -> Self {
+    fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self {
         lanes!(self, i => self.0[i].lookup(table))
     }
 }
@@ -248,12 +247,9 @@ mod x86 {
     use std::arch::x86_64::*;
     use std::ops::{Add, Div, Mul, Sub};
 
-    use super::{ABOVE, BELOW, DROPPED, Group, LANES, Lane, Number, Vector, Words, table};
+    use super::{ABOVE, BELOW, DROPPED, Group, LANES, Lane, Number, Vector, Words};
 
     const SIGN: u64 = 1 << 63;
-    /// Bits of the places of a table, which are a power of two.
-    const LAST_PLACE: u64 = table::COUNT as u64 - 1;
-
     /// One 512-bit register.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx512(__m512d);
@@ -444,10 +440,18 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn lookup(self, table: &[f64; table::COUNT]) -> Self {
-            let places = self.and_bits(LAST_PLACE).0;
+        fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self {
+            const { assert!(COUNT.is_power_of_two()) };
+            let entries = table.as_ptr();
+            if COUNT == 2 * LANES {
+                // two registers hold the table, and the low four bits count
+                let places = unsafe { _mm512_castpd_si512(self.0) };
+                let halves = unsafe { [_mm512_loadu_pd(entries), _mm512_loadu_pd(entries.add(LANES))] };
+                return Avx512(unsafe { _mm512_permutex2var_pd(halves[0], places, halves[1]) });
+            }
+            let places = self.and_bits(COUNT as u64 - 1).0;
             // within the table, whatever the bits
-            Avx512(unsafe { _mm512_i64gather_pd::<8>(_mm512_castpd_si512(places), table.as_ptr()) })
+            Avx512(unsafe { _mm512_i64gather_pd::<8>(_mm512_castpd_si512(places), entries) })
         }
     }
 
@@ -673,8 +677,9 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn lookup(self, table: &[f64; table::COUNT]) -> Self {
-            let places = self.and_bits(LAST_PLACE);
+        fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self {
+            const { assert!(COUNT.is_power_of_two()) };
+            let places = self.and_bits(COUNT as u64 - 1);
             let entries = table.as_ptr();
             // within the table, whatever the bits
             Avx2(

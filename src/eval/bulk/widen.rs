@@ -90,7 +90,19 @@ impl Widen {
                 self.product(product);
                 self.at(to);
             }
-            Instruction::Reduce(_, lines, to) | Instruction::Along(_, lines, to) => {
+            Instruction::Reduce(_, lines, times, to) => {
+                self.lines(lines);
+                match times {
+                    Some(Matrix::Lanes(at)) => self.at(at),
+                    Some(Matrix::Numbers(numbers, row)) => {
+                        *numbers = self.repeat(numbers);
+                        *row *= self.blocks;
+                    }
+                    Some(Matrix::Sparse(_)) | None => {}
+                }
+                self.at(to);
+            }
+            Instruction::Along(_, lines, to) => {
                 self.lines(lines);
                 self.at(to);
             }
