@@ -103,7 +103,7 @@ def main():
     arguments.add_argument("formulation", nargs="?")
     arguments.add_argument("batch", nargs="?", type=int)
     arguments.add_argument("--sample", action="store_true")
-    options = arguments.parse_args()
+    options = arguments.parse_intermixed_args()
     workload = options.workload
     f = loss(workload)
     names = [f"{name} {generator}" for name in FORMULATIONS for generator in GENERATORS] if options.sample else list(FORMULATIONS)
