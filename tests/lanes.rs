@@ -274,7 +274,8 @@ fn mixed(rng: &mut impl Rng) -> (Graph, Vec<Vec<NodeId>>) {
 /// evaluator of its own, in whatever order stages and boxes are asked for.
 #[test]
 fn stages_are_those_of_separate_evaluators() {
-    for seed in 0..500 * times() as u64 {
+    // the last takes a number of 10^-305 times 1, which recording leaves out
+    for seed in (0..500 * times() as u64).chain([1422]) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (graph, stages) = mixed(&mut rng);
         let mut lanes = Lanes::new(&graph, &[(Input::W, 3)], &stages, 2);

@@ -92,7 +92,8 @@ pub fn mul_down(a: f64, b: f64) -> f64 {
             p.next_down()
         };
     }
-    if a.is_infinite() || b.is_infinite() {
+    if a.is_infinite() || b.is_infinite() || a.abs() == 1.0 || b.abs() == 1.0 {
+        // exact, also where it is too small for the error to be a number
         p
     } else {
         step_down(p, (a > 0.0) == (b > 0.0))
