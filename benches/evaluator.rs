@@ -23,8 +23,8 @@ const COORDINATES: usize = 1 << 23;
 const SECONDS: f64 = 0.3;
 
 fn main() {
-    // cargo adds `--bench`
-    for file in std::env::args().skip(1).filter(|argument| argument != "--bench") {
+    // `cargo bench` adds an option, and gives filters to all benches
+    for file in std::env::args().filter(|argument| argument.ends_with(".json")) {
         if let Err(message) = run(&file) {
             eprintln!("{file}: {message}");
             std::process::exit(2);
@@ -50,6 +50,9 @@ fn run(file: &str) -> Result<(), String> {
             let point = point.ok_or("no point of the region was found")?;
             w.extend(point.w);
             v.extend(point.v);
+        }
+        if w.is_empty() || v.is_empty() {
+            return Err("a workload has points w and v".to_owned());
         }
         // some parts for each thread, of whole blocks
         let least = LANES * bulk.blocks();

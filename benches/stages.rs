@@ -1,7 +1,7 @@
 //! The stages of `certify`, `verify` and `report`, one by one, on cases of the catalogue.
 //!
-//!     cargo bench --profile dev
-//!     cargo bench --profile dev -- sample
+//!     cargo bench --profile dev --bench stages
+//!     cargo bench --profile dev --bench stages -- sample
 
 use std::path::Path;
 

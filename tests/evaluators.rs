@@ -926,6 +926,8 @@ fn large_products_are_their_sums_in_order() {
         [64, 128, 64],
         [5, 257, 3],
         [33, 40, 19],
+        // two strips
+        [300, 33, 19],
     ];
     for ([rows, inner, columns], zeros) in shapes.into_iter().flat_map(|shape| [(shape, 0.0), (shape, 0.5)]) {
         let x: Vec<f64> = (0..rows * inner)
@@ -1136,35 +1138,41 @@ fn products_of_steps_are_their_sums_in_order() {
     }
 }
 
-/// Sums of squares, and of products with constants and with what is the same for all rows of the data: along the rows, over them, and of all
-/// entries. Each product is rounded, and then the sum, in order. Two matrices are large enough for strips, and one so small that several
-/// blocks of points run side by side.
+/// Sums of squares, and of products with constants and with what is the same for all rows of the data, from two places of the parameters:
+/// along the rows, over them, and of all entries. Each product is rounded, and then the sum, in order. One matrix is so small that several
+/// blocks of points run side by side, two are large enough for a strip, and the last for several.
 #[test]
 fn sums_of_products_are_their_sums_in_order() {
-    const POINTS: usize = 67;
+    const POINTS: usize = 11;
     let mut rng = ChaCha8Rng::seed_from_u64(12);
-    for [rows, inner, width] in [[3, 2, 2], [33, 3, 5], [70, 2, 1]] {
+    for [rows, inner, width] in [[3, 2, 2], [33, 3, 5], [70, 2, 1], [1000, 2, 9]] {
         let mut numbers = |count: usize| -> Vec<f64> {
             let draw = |_| rng.random_range(-1.0..1.0);
             (0..count).map(draw).collect()
         };
         let (x, labels) = (numbers(rows * inner), numbers(rows * width));
-        let (weights, points) = (inner * width, numbers(POINTS * (inner * width + rows * width)));
-        let dimension = weights + rows * width;
+        // a factor, the matrix, and another factor
+        let size = rows * width;
+        let (weights, further) = (size, size + inner * width);
+        let dimension = further + size;
+        let points = numbers(POINTS * dimension);
         let mut graph = Graph::new();
         let data = graph.data(x.as_slice().into(), &[rows, inner]);
         let constant = graph.data(labels.as_slice().into(), &[rows, width]);
         let w = graph.input(Input::W, dimension);
-        let matrix = graph.slice(w, 0, 0, 1, weights);
+        let matrix = graph.slice(w, 0, weights, 1, inner * width);
         let matrix = graph.reshape(matrix, &[inner, width]);
         let product = graph.matmul(data, matrix);
-        let rest = graph.slice(w, 0, weights, 1, rows * width);
-        let rest = graph.reshape(rest, &[rows, width]);
+        let [first, last] = [0, further].map(|start| {
+            let part = graph.slice(w, 0, start, 1, size);
+            graph.reshape(part, &[rows, width])
+        });
         let factors = [
             graph.square(product),
             graph.mul(product, constant),
             graph.mul(constant, product),
-            graph.mul(rest, product),
+            graph.mul(first, product),
+            graph.mul(product, last),
         ];
         let roots: Vec<NodeId> = (factors.iter())
             .flat_map(|factor| {
@@ -1174,29 +1182,31 @@ fn sums_of_products_are_their_sums_in_order() {
             })
             .collect();
         for (number, root) in roots.iter().enumerate() {
+            let expected: Vec<f64> = (points.chunks(dimension))
+                .flat_map(|w| {
+                    let term = |place: usize| {
+                        let (row, column) = (place / width, place % width);
+                        let entry = (0..inner).fold(-0.0, |sum, k| {
+                            f64::mul_add(x[row * inner + k], w[weights + k * width + column], sum)
+                        });
+                        let (label, others) = (labels[place], [w[place], w[further + place]]);
+                        entry * [entry, label, label, others[0], others[1]][number / 3]
+                    };
+                    let terms: Vec<f64> = (0..size).map(term).collect();
+                    let sum = |terms: &mut dyn Iterator<Item = &f64>| terms.fold(-0.0, |sum, x| sum + x);
+                    match number % 3 {
+                        0 => terms.chunks(width).map(|row| sum(&mut row.iter())).collect(),
+                        1 => (0..width)
+                            .map(|column| sum(&mut terms.iter().skip(column).step_by(width)))
+                            .collect(),
+                        _ => vec![sum(&mut terms.iter())],
+                    }
+                })
+                .collect();
             for level in Level::available() {
                 let mut bulk = Bulk::new(&graph, &[*root]).expect("a plan").on(level);
                 let values = bulk.run(&points, &[], POINTS).expect("a run").remove(0);
-                let count = values.len() / POINTS;
-                for (w, values) in points.chunks(dimension).zip(values.chunks(count)) {
-                    let term = |row: usize, column: usize| {
-                        let entry = (0..inner).fold(-0.0, |sum, k| {
-                            f64::mul_add(x[row * inner + k], w[k * width + column], sum)
-                        });
-                        let place = row * width + column;
-                        entry * [entry, labels[place], labels[place], w[weights + place]][number / 3]
-                    };
-                    let all = || (0..rows).flat_map(|row| (0..width).map(move |column| (row, column)));
-                    for (place, value) in values.iter().enumerate() {
-                        let sum = all()
-                            .filter(|(row, column)| [*row == place, *column == place, true][number % 3])
-                            .fold(-0.0, |sum, (row, column)| sum + term(row, column));
-                        assert_eq!(
-                            *value, sum,
-                            "{level:?}, {rows} rows, root {number}, entry {place}"
-                        );
-                    }
-                }
+                assert_eq!(values, expected, "{level:?}, {rows} rows, root {number}");
             }
         }
     }

@@ -49,25 +49,45 @@ def proxycert(binary, path, scale, *options):
         return json.loads(certificate.read_text())["run"]["sampling"]["evaluations_per_second"]
 
 
-def lines(script, *arguments):
-    """What a script prints, one JSON object a line."""
+def start(script, *arguments, cores=None):
+    """A script that prints one JSON object a line, on all our cores or on these."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("OPENBLAS_")}
     command = [sys.executable, "-W", "ignore", HERE / script, *map(str, arguments)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, preexec_fn=pin)
+
+
+def lines(script, *arguments, cores=None):
+    """What a script prints; on the cores that are named, a process for each at the same time, whose rates are added."""
+    found = []
+    for process in [start(script, *arguments, cores={core}) for core in cores] if cores else [start(script, *arguments)]:
+        output = process.communicate()[0]
+        if process.returncode:
+            raise SystemExit(f"{script}: exit code {process.returncode}")
+        found.append([json.loads(line) for line in output.splitlines()])
+    if not cores:
+        return found[0]
+    rates = [{(line["formulation"], line["batch"]): line["rate"] for line in own} for own in found]
+    both = [key for key in rates[0] if all(key in other for other in rates)]
+    return [{"formulation": key[0], "batch": key[1], "rate": sum(own[key] for own in rates)} for key in both]
 
 
 class Script:
-    """What prints rates by formulation and batch size: tuned at the first turn."""
+    """What prints rates by formulation and batch size, in one process for all cores and in one for each: tuned at the first turn."""
 
     def __init__(self, script, *arguments):
         self.script, self.arguments, self.best = script, arguments, None
 
     def turn(self):
-        named = [self.best["formulation"], self.best["batch"]] if self.best else []
-        found = lines(self.script, *self.arguments, *named)
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        if self.best:
+            named, ways = [self.best["formulation"], self.best["batch"]], [self.best["cores"]]
+        else:
+            named, ways = [], [None, cores] if len(cores) > 1 else [None]
+        found = [line | {"cores": way} for way in ways for line in lines(self.script, *self.arguments, *named, cores=way)]
         self.best = max(found + [self.best or {"rate": 0}], key=lambda line: line["rate"])
-        return self.best["rate"], f"`{self.best['formulation']}`, {self.best['batch']}"
+        apart = ", a process for each core" if self.best["cores"] else ""
+        return self.best["rate"], f"`{self.best['formulation']}`, {self.best['batch']}{apart}"
 
 
 class Evaluator:
@@ -149,6 +169,8 @@ def main():
     paths = options.workload or sorted((ROOT / "benches/workloads").glob("bench-w?.json"))
     start = os.getloadavg()[0]
     peers = options.peers.split(",")
+    if unknown := set(peers) - {"jax", "torch", "burn"}:
+        arguments.error(f"--peers: {', '.join(sorted(unknown))}")
     found = {path.stem.removeprefix("bench-").upper(): compare(path.resolve(), options, peers) for path in paths}
     print(f"cores {options.cores}, load {start:.1f} at the start, {os.getloadavg()[0]:.1f} at the end\n")
     table("Points given", found, "evaluator", ["jax", "torch"])

@@ -192,7 +192,7 @@ fn log1p_of_share<N: Number>(x: N) -> N {
     let place = x.mul_add(N::splat((table::SHARES - 1) as f64), N::splat(SHIFT));
     let scale = place.lookup(&table::RECIPROCALS);
     let r = x.mul_add(scale, scale - N::splat(1.0));
-    // (log(1 + r) - r)/r^2 from -0.031 to 1/30, by the polynomial whose largest error is least, 2^-62 of the logarithm
+    // (log(1 + r) - r)/r^2 from -0.031 to 1/30, by the polynomial whose largest error is least, 2^-60 of the logarithm
     let q = polynomial(
         r,
         [

@@ -204,7 +204,7 @@ impl Schedule {
                     let outside = |value: &Value<Item>| match value {
                         Value::Numbers(_) => true,
                         Value::Lanes(_, places) => {
-                            *places == Places::Run(0) && self.reading(value, width) == Reading::Outside
+                            matches!(places, Places::Run(_)) && self.reading(value, width) == Reading::Outside
                         }
                     };
                     let all = || [x].into_iter().chain(times);
