@@ -24,8 +24,11 @@ NAMES = {
     "evaluator": "evaluator",
     "certify": "`certify`",
     "jax": "JAX",
+    "jax apart": "JAX on each core",
     "jax sampling": "JAX sampling",
+    "jax sampling apart": "JAX sampling on each core",
     "torch": "PyTorch",
+    "torch apart": "PyTorch on each core",
     "burn": "Burn",
 }
 BURN_SHARE = 0.05  # of the workload's samples: Burn is slower
@@ -73,21 +76,16 @@ def lines(script, *arguments, cores=None):
 
 
 class Script:
-    """What prints rates by formulation and batch size, in one process for all cores and in one for each: tuned at the first turn."""
+    """What prints rates by formulation and batch size: tuned at the first turn. One process on all cores, or one on each of these."""
 
-    def __init__(self, script, *arguments):
-        self.script, self.arguments, self.best = script, arguments, None
+    def __init__(self, script, *arguments, cores=None):
+        self.script, self.arguments, self.cores, self.best = script, arguments, cores, None
 
     def turn(self):
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        if self.best:
-            named, ways = [self.best["formulation"], self.best["batch"]], [self.best["cores"]]
-        else:
-            named, ways = [], [None, cores] if len(cores) > 1 else [None]
-        found = [line | {"cores": way} for way in ways for line in lines(self.script, *self.arguments, *named, cores=way)]
+        named = [self.best["formulation"], self.best["batch"]] if self.best else []
+        found = lines(self.script, *self.arguments, *named, cores=self.cores)
         self.best = max(found + [self.best or {"rate": 0}], key=lambda line: line["rate"])
-        apart = ", a process for each core" if self.best["cores"] else ""
-        return self.best["rate"], f"`{self.best['formulation']}`, {self.best['batch']}{apart}"
+        return self.best["rate"], f"`{self.best['formulation']}`, {self.best['batch']}"
 
 
 class Evaluator:
@@ -121,10 +119,14 @@ def compare(path, options, peers):
     """The best of the rounds for each: its rate and its settings."""
     sampler = options.proxycert, path, options.scale
     turns = {"evaluator": Evaluator(path), "certify": Certify(*sampler)}
-    if "jax" in peers:
-        turns |= {"jax": Script("jax_slack.py", path), "jax sampling": Script("jax_slack.py", path, "--sample")}
-    if "torch" in peers:
-        turns["torch"] = Script("torch_slack.py", path)
+    cores = [int(core) for core in options.cores.split(",")]
+    apart = [(" apart", cores)] if hasattr(os, "sched_setaffinity") and len(cores) > 1 else []
+    for suffix, ways in [("", None), *apart]:
+        if "jax" in peers:
+            turns["jax" + suffix] = Script("jax_slack.py", path, cores=ways)
+            turns["jax sampling" + suffix] = Script("jax_slack.py", path, "--sample", cores=ways)
+        if "torch" in peers:
+            turns["torch" + suffix] = Script("torch_slack.py", path, cores=ways)
     if "burn" in peers:
         turns["burn"] = Certify(*sampler[:2], options.scale * BURN_SHARE, ("ndarray", "flex"))
     best = {name: (0, "") for name in turns}
@@ -173,8 +175,9 @@ def main():
         arguments.error(f"--peers: {', '.join(sorted(unknown))}")
     found = {path.stem.removeprefix("bench-").upper(): compare(path.resolve(), options, peers) for path in paths}
     print(f"cores {options.cores}, load {start:.1f} at the start, {os.getloadavg()[0]:.1f} at the end\n")
-    table("Points given", found, "evaluator", ["jax", "torch"])
-    table("Sampling; JAX's function at given points beside it", found, "certify", ["jax sampling", "burn", "jax"])
+    table("Points given", found, "evaluator", ["jax", "jax apart", "torch", "torch apart"])
+    sampling = ["jax sampling", "jax sampling apart", "burn", "jax", "jax apart"]
+    table("Sampling; JAX's function at given points beside it", found, "certify", sampling)
     if "W5" in found:
         products = [line for _ in range(options.rounds) for line in lines("gemm.py")]
         peak = max(products, key=lambda line: line["flops"])
