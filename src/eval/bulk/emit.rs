@@ -61,6 +61,7 @@ pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
         slots: Slots::default(),
         slot_of: vec![0; program.works.len()],
         constants: Vec::new(),
+        bands: Vec::new(),
     };
     let mut plan = Plan {
         strips: Vec::new(),
@@ -137,6 +138,9 @@ impl Slots {
     }
 }
 
+/// Data with many zeros, their columns and the rows of a strip, and the bands made of them.
+type Banded = (Arc<[f64]>, [usize; 2], Arc<Sparse>);
+
 struct Emitter<'a> {
     program: &'a Program,
     schedule: &'a Schedule,
@@ -147,6 +151,7 @@ struct Emitter<'a> {
     slots: Slots,
     slot_of: Vec<Slot>,
     constants: Vec<(Arc<[f64]>, Slot)>,
+    bands: Vec<Banded>,
 }
 
 /// What is being emitted.
@@ -277,12 +282,16 @@ impl Emitter<'_> {
                 });
                 let beside = beside.collect();
                 let plus = plus.as_ref().map(|value| self.run(value, 0));
-                let left = |row: usize| match left {
+                let sparse = match left {
                     Value::Numbers(numbers) if *panels == Some(SPARSE_COLUMNS) => {
                         let strip = place.strip.filter(|_| role != Role::Outside).unwrap_or(*rows);
-                        Matrix::Sparse(Arc::new(Sparse::new(numbers, *inner, strip)))
+                        Some(self.sparse(numbers, *inner, strip))
                     }
-                    left => self.matrix(left, row),
+                    Value::Numbers(_) | Value::Lanes(..) => None,
+                };
+                let left = |row: usize| match &sparse {
+                    Some(sparse) => Matrix::Sparse(sparse.clone()),
+                    None => self.matrix(left, row),
                 };
                 let (left, right, shape) = match role {
                     Role::Outside => (
@@ -370,6 +379,18 @@ impl Emitter<'_> {
             start,
             row: if self.local[item] { 0 } else { row },
         }
+    }
+
+    /// Data without their zeros, once for all products with them.
+    fn sparse(&mut self, numbers: &Arc<[f64]>, inner: usize, strip: usize) -> Arc<Sparse> {
+        let known =
+            (self.bands.iter()).find(|(own, sizes, _)| Arc::ptr_eq(own, numbers) && *sizes == [inner, strip]);
+        if let Some((_, _, sparse)) = known {
+            return sparse.clone();
+        }
+        let sparse = Arc::new(Sparse::new(numbers, inner, strip));
+        self.bands.push((numbers.clone(), [inner, strip], sparse.clone()));
+        sparse
     }
 
     fn matrix(&self, value: &Value<Item>, row: usize) -> Matrix {

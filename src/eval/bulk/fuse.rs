@@ -29,7 +29,8 @@ pub(super) fn fuse(program: &mut Program, roots: &mut [Root<Item>]) {
             Work::Binary(op, sides) => {
                 let fused = [(0, 1), (1, 0)].into_iter().find_map(|(first, second)| {
                     let base = alone(&sides[first]).filter(|base| program.sizes[*base] == size)?;
-                    let (inner, [x, y]) = inner(&program.works[base])?;
+                    let (inner, [x, y]) =
+                        inner(&program.works[base]).filter(|(_, sides)| sides.iter().all(varies))?;
                     let fused = Fused {
                         inner,
                         outer: outer(*op, first == 0)?,
@@ -44,17 +45,18 @@ pub(super) fn fuse(program: &mut Program, roots: &mut [Root<Item>]) {
             // the sum of products
             Work::Reduce(Reduction::Sum, x, None, lines) => {
                 let Some(base) = alone(x) else { continue };
-                let [x, y] = match &program.works[base] {
-                    Work::Unary(Unary::Pow(Exponent { num: 2, den: 1 }), x) => [x, x],
-                    Work::Binary(Binary::Mul, [x, y]) if varies(x) => [x, y],
-                    Work::Binary(Binary::Mul, [y, x]) if varies(x) => [x, y],
-                    _ => continue,
+                let Some((Inner::Mul, mut sides)) = inner(&program.works[base]) else {
+                    continue;
                 };
-                if !varies(x) || matches!(y, Value::Lanes(_, Places::List(_))) {
+                // constants second
+                if !varies(&sides[0]) {
+                    sides.reverse();
+                }
+                let [x, y] = sides;
+                if !varies(&x) || matches!(y, Value::Lanes(_, Places::List(_))) {
                     continue;
                 }
-                let sum = Work::Reduce(Reduction::Sum, x.clone(), Some(y.clone()), *lines);
-                (base, sum)
+                (base, Work::Reduce(Reduction::Sum, x, Some(y), *lines))
             }
             Work::Product {
                 sides: [left, Value::Numbers(_)],
@@ -198,7 +200,7 @@ fn repeated_row(value: &Value<Item>, rows: usize, columns: usize) -> Option<Valu
     repeated.then_some(Value::Lanes(*item, Places::Run(start)))
 }
 
-/// The operation as the first of two, and its operands, which must vary from entry to entry.
+/// The operation as the first of two, and its operands.
 fn inner(work: &Work) -> Option<(Inner, [Value<Item>; 2])> {
     let (inner, sides) = match work {
         Work::Unary(Unary::Pow(Exponent { num: 2, den: 1 }), x) => (Inner::Mul, [x.clone(), x.clone()]),
@@ -221,7 +223,7 @@ fn inner(work: &Work) -> Option<(Inner, [Value<Item>; 2])> {
         | Work::Along(..)
         | Work::Assemble(_) => return None,
     };
-    sides.iter().all(varies).then_some((inner, sides))
+    Some((inner, sides))
 }
 
 /// The operation as the second of two; `first` says on which side the result of the first stands.

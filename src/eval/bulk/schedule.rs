@@ -201,12 +201,8 @@ impl Schedule {
             Work::Reduce(op, x, times, [outer, length, inner]) => {
                 // row by row, one of them from the strip
                 let runs = |width: usize| {
-                    let outside = |value: &Value<Item>| match value {
-                        Value::Numbers(_) => true,
-                        Value::Lanes(_, places) => {
-                            matches!(places, Places::Run(_)) && self.reading(value, width) == Reading::Outside
-                        }
-                    };
+                    let gaps = |value: &Value<Item>| matches!(value, Value::Lanes(_, Places::List(_)));
+                    let outside = |value| !gaps(value) && self.reading(value, width) == Reading::Outside;
                     let all = || [x].into_iter().chain(times);
                     all().any(|value| run(value, width))
                         && all().all(|value| run(value, width) || outside(value))

@@ -250,6 +250,7 @@ mod x86 {
     use super::{ABOVE, BELOW, DROPPED, Group, LANES, Lane, Number, Vector, Words};
 
     const SIGN: u64 = 1 << 63;
+
     /// One 512-bit register.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx512(__m512d);
