@@ -235,11 +235,10 @@ struct InBulk;
 
 impl Subject for InBulk {
     type Value = f64;
-    /// At more points than a block holds, on every instruction set of the machine: all the same bits.
+    /// At more points than a block holds, in every form: all the same bits.
     fn values(graph: &Graph, root: NodeId, w: &[f64]) -> (Vec<f64>, Flags) {
         let mut results: Vec<Vec<f64>> = Vec::new();
-        for level in Level::available() {
-            let mut bulk = Bulk::new(graph, &[root]).expect("a plan").on(level);
+        for (_, mut bulk) in forms(graph, &[root]) {
             let values = bulk.run(&w.repeat(11), &[], 11).expect("a run").remove(0);
             results.extend(values.chunks(values.len() / 11).map(<[f64]>::to_vec));
         }
@@ -711,6 +710,21 @@ fn interval_evaluation_of_random_graphs_contains_the_checker_at_points() {
     assert!(2 * (undefined + unbounded) < checks, "most results say nothing");
 }
 
+/// The bulk evaluator in each form that this machine has: as a plan on every instruction set, and as machine code for many points and
+/// for few.
+fn forms(graph: &Graph, roots: &[NodeId]) -> Vec<(String, Bulk)> {
+    let plan = |bulk: Bulk, level: Level| (format!("{level:?}"), bulk.on(level).interpreted());
+    let wide = Bulk::new(graph, roots).expect("a plan");
+    let narrow = Bulk::narrow(graph, roots).expect("a plan");
+    let mut forms: Vec<(String, Bulk)> = (Level::available().into_iter())
+        .map(|level| plan(wide.clone(), level))
+        .collect();
+    let codes = [("code", wide), ("code for one block", narrow)];
+    let codes = codes.into_iter().filter(|(_, bulk)| bulk.is_native());
+    forms.extend(codes.map(|(name, bulk)| (name.to_owned(), bulk)));
+    forms
+}
+
 /// The bulk evaluator on random graphs, at kinks, infinities and NaN too: equal to the reference up to
 /// the errors of its own elementary functions, and the same bits on every instruction set.
 #[test]
@@ -738,11 +752,8 @@ fn bulk_evaluation_of_random_graphs_is_that_of_the_reference() {
                 _ => rng.random_range(-3.0..3.0),
             })
             .collect();
-        let results: Vec<Vec<f64>> = (Level::available().into_iter())
-            .map(|level| {
-                let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
-                bulk.run(&w, &[], POINTS).expect("a run").remove(0)
-            })
+        let results: Vec<Vec<f64>> = (forms(&graph, &[root]).into_iter())
+            .map(|(_, mut bulk)| bulk.run(&w, &[], POINTS).expect("a run").remove(0))
             .collect();
         for other in &results {
             let same = |a: &f64, b: &f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
@@ -849,11 +860,8 @@ fn bulk_evaluation_of_networks_is_that_of_the_reference() {
         let w: Vec<f64> = (0..POINTS * dimension)
             .map(|_| rng.random_range(-1.0..1.0))
             .collect();
-        let results: Vec<Vec<Vec<f64>>> = (Level::available().into_iter())
-            .map(|level| {
-                let mut bulk = Bulk::new(&graph, &roots).expect("a plan").on(level);
-                bulk.run(&w, &[], POINTS).expect("a run")
-            })
+        let results: Vec<Vec<Vec<f64>>> = (forms(&graph, &roots).into_iter())
+            .map(|(_, mut bulk)| bulk.run(&w, &[], POINTS).expect("a run"))
             .collect();
         assert!(
             results.iter().all(|result| result == &results[0]),
@@ -895,8 +903,7 @@ fn bulk_evaluation_of_wide_products_is_that_of_the_reference() {
         let square = graph.matmul(turned, product);
         let roots = [product, square];
         let points = numbers(9 * inner * columns);
-        for level in Level::available() {
-            let mut bulk = Bulk::new(&graph, &roots).expect("a plan").on(level);
+        for (_, mut bulk) in forms(&graph, &roots) {
             let results = bulk.run(&points, &[], 9).expect("a run");
             let mut reference = Evaluator::new(&graph, &roots, FloatArithmetic);
             for (point, w) in points.chunks(inner * columns).enumerate() {
@@ -948,8 +955,7 @@ fn large_products_are_their_sums_in_order() {
         let right = graph.input(Input::W, inner * columns);
         let right = graph.reshape(right, &[inner, columns]);
         let root = graph.matmul(left, right);
-        for level in Level::available() {
-            let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
+        for (form, mut bulk) in forms(&graph, &[root]) {
             let values = bulk.run(&w, &[], 2).expect("a run").remove(0);
             for (point, values) in values.chunks(rows * columns).enumerate() {
                 let w = &w[point * inner * columns..];
@@ -958,7 +964,7 @@ fn large_products_are_their_sums_in_order() {
                     let sum = (0..inner).fold(-0.0, |sum, k| {
                         f64::mul_add(x[row * inner + k], w[k * columns + column], sum)
                     });
-                    assert_eq!(*value, sum, "{level:?}, entry {row}, {column}, zeros {zeros}");
+                    assert_eq!(*value, sum, "{form}, entry {row}, {column}, zeros {zeros}");
                 }
             }
         }
@@ -1006,8 +1012,7 @@ fn differences_of_layers_are_layers_of_differences() {
         let roots = [between, moved, sum, level];
         let mut reference = Evaluator::new(&graph, &roots, FloatArithmetic);
         reference.run(&[(Input::W, &w), (Input::V, &v)]);
-        for level in Level::available() {
-            let mut bulk = Bulk::new(&graph, &roots).expect("a plan").on(level);
+        for (_, mut bulk) in forms(&graph, &roots) {
             let results = bulk.run(&w, &v, 1).expect("a run");
             for (number, values) in results.iter().enumerate() {
                 assert_eq!(values.len(), reference.root(number).len());
@@ -1040,8 +1045,7 @@ fn what_is_read_in_another_order_is_computed_before() {
     let total = graph.reduce(Reduction::LogSumExp, tanh, 0);
     let scaled = graph.mul(tanh, total);
     let root = graph.add(scaled, turned);
-    for level in Level::available() {
-        let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
+    for (form, mut bulk) in forms(&graph, &[root]) {
         let values = bulk.run(&points, &[], 9).expect("a run").remove(0);
         for (w, values) in points.chunks(COUNT).zip(values.chunks(COUNT)) {
             let tanh: Vec<f64> = w.iter().map(|x| elementary::tanh(*x)).collect();
@@ -1050,7 +1054,7 @@ fn what_is_read_in_another_order_is_computed_before() {
                 let expected = total * tanh[place] + 1.0 - tanh[COUNT - 1 - place].powi(2);
                 assert!(
                     (value - expected).abs() < 1e-13,
-                    "{level:?}, {place}: {value} {expected}"
+                    "{form}, {place}: {value} {expected}"
                 );
             }
         }
@@ -1121,8 +1125,7 @@ fn products_of_steps_are_their_sums_in_order() {
                 } else {
                     root
                 };
-                for level in Level::available() {
-                    let mut bulk = Bulk::new(&graph, &[root]).expect("a plan").on(level);
+                for (form, mut bulk) in forms(&graph, &[root]) {
                     let values = bulk.run(&w, &v, 1).expect("a run").remove(0);
                     for (row, value) in values.iter().enumerate() {
                         let sum = (0..width).fold(-0.0, |sum, column| {
@@ -1130,7 +1133,79 @@ fn products_of_steps_are_their_sums_in_order() {
                             f64::mul_add(term(x, y), a[column], sum)
                         });
                         let sum = plus.map_or(sum, |plus| sum + plus);
-                        assert_eq!(*value, sum, "{level:?}, factor {number}, row {row}, {plus:?}");
+                        assert_eq!(*value, sum, "{form}, factor {number}, row {row}, {plus:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Networks of a few units with their gradient, on as many rows as fill machine code for four at a time, and on more and fewer: it is
+/// there, for many points and for few, and gives the bits of the plan, also where numbers are infinite, none, or beyond every table.
+#[test]
+fn machine_code_has_the_bits_of_the_plan() {
+    const POINTS: usize = 67;
+    let there = cfg!(target_os = "linux") && format!("{:?}", Level::widest()) == "Avx512";
+    let (inputs, width) = (3, 4);
+    let dimension = inputs * width + width;
+    for rows in [1, 2, 3, 4, 5, 7, 8, 18, 67, 200] {
+        for (number, activation) in [Unary::Tanh, Unary::Sigmoid, Unary::Relu, Unary::Erf, Unary::Exp]
+            .into_iter()
+            .enumerate()
+        {
+            let mut rng = ChaCha8Rng::seed_from_u64((rows * 10 + number) as u64);
+            let mut numbers = |count: usize| -> Vec<f64> {
+                let draw = |_| rng.random_range(-2.0..2.0);
+                (0..count).map(draw).collect()
+            };
+            let mut graph = Graph::new();
+            let data = graph.data(numbers(rows * inputs).into(), &[rows, inputs]);
+            let labels = graph.data(numbers(rows).into(), &[rows]);
+            let readout = graph.data(numbers(width).into(), &[width, 1]);
+            let w = graph.input(Input::W, dimension);
+            let matrix = graph.slice(w, 0, 0, 1, inputs * width);
+            let matrix = graph.reshape(matrix, &[inputs, width]);
+            let bias = graph.slice(w, 0, inputs * width, 1, width);
+            let hidden = graph.matmul(data, matrix);
+            let hidden = graph.add(hidden, bias);
+            let hidden = graph.unary(activation, hidden);
+            let output = graph.matmul(hidden, readout);
+            let output = graph.reshape(output, &[rows]);
+            let margin = graph.mul(labels, output);
+            let loss = graph.unary(Unary::LogSigmoid, margin);
+            let loss = graph.sum(loss);
+            let gradient = graph.gradient(loss, Input::W, dimension);
+            let mut w = numbers(POINTS * dimension);
+            let special = [
+                f64::NAN,
+                f64::INFINITY,
+                f64::NEG_INFINITY,
+                -0.0,
+                1e300,
+                -1e300,
+                1e-310,
+                40.0,
+            ];
+            for (point, special) in special.into_iter().enumerate() {
+                // one coordinate of a point after the other
+                w[(3 * point + 1) * dimension + (5 * point) % dimension] = special;
+            }
+            let all = forms(&graph, &[loss, gradient]);
+            let natives = all.iter().filter(|(_, bulk)| bulk.is_native()).count();
+            assert_eq!(natives, if there { 2 } else { 0 }, "{rows} rows, {activation:?}");
+            let results: Vec<(String, Vec<Vec<f64>>)> = (all.into_iter())
+                .map(|(form, mut bulk)| (form, bulk.run(&w, &[], POINTS).expect("a run")))
+                .collect();
+            let finite = results[0].1[0].iter().filter(|x| x.is_finite()).count();
+            assert!(finite >= POINTS - special.len(), "{rows} rows, {activation:?}");
+            for (form, values) in &results {
+                for (root, (values, expected)) in values.iter().zip(&results[0].1).enumerate() {
+                    for (place, (a, b)) in values.iter().zip(expected).enumerate() {
+                        assert!(
+                            a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
+                            "{form}, {rows} rows, {activation:?}, root {root}, place {place}: {a} {b}"
+                        );
                     }
                 }
             }
@@ -1203,10 +1278,9 @@ fn sums_of_products_are_their_sums_in_order() {
                     }
                 })
                 .collect();
-            for level in Level::available() {
-                let mut bulk = Bulk::new(&graph, &[*root]).expect("a plan").on(level);
+            for (form, mut bulk) in forms(&graph, &[*root]) {
                 let values = bulk.run(&points, &[], POINTS).expect("a run").remove(0);
-                assert_eq!(values, expected, "{level:?}, {rows} rows, root {number}");
+                assert_eq!(values, expected, "{form}, {rows} rows, root {number}");
             }
         }
     }

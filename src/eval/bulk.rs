@@ -13,6 +13,11 @@ mod emit;
 mod fuse;
 mod kernels;
 pub mod level;
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    path = "bulk/no_native.rs"
+)]
+mod native;
 mod number;
 mod plan;
 mod product;
@@ -29,23 +34,37 @@ use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
 use buffer::Buffer;
 pub use buffer::{LANES, Lane};
+use compile::{Item, Program};
+use fuse::fuse;
 use kernels::Execute;
 use level::{Kernel, Level, Vector};
-use plan::{Plan, Value};
+use native::{BLOCKS, Native};
+use plan::{Plan, Root, Value};
 use widen::widen;
+
+/// A plan, and machine code in place of it where it is small.
+#[derive(Debug)]
+struct Compiled {
+    plan: Arc<Plan>,
+    native: Option<Arc<Native>>,
+}
 
 /// Evaluates some roots of a graph at many points.
 #[derive(Debug)]
 pub struct Bulk {
+    compiled: Arc<Compiled>,
+    level: Level,
+    /// where everything stands
     plan: Arc<Plan>,
     slots: Vec<Buffer>,
-    level: Level,
+    /// what runs in place of the plan
+    native: Option<Arc<Native>>,
 }
 
 impl Clone for Bulk {
     /// Another worker with the same plan and buffers of its own.
     fn clone(&self) -> Bulk {
-        Bulk::with_plan(self.plan.clone(), self.level)
+        Bulk::with(self.compiled.clone(), self.level, self.native.clone())
     }
 }
 
@@ -55,8 +74,13 @@ impl Bulk {
     /// # Errors
     /// When a root needs a gradient from outside.
     pub fn new(graph: &Graph, roots: &[NodeId]) -> Result<Bulk, String> {
-        let plan = widen(Plan::new(graph, roots)?);
-        Ok(Bulk::with_plan(Arc::new(plan), Level::widest()))
+        let (program, roots) = program(graph, roots)?;
+        let compiled = Compiled {
+            native: Native::new(&program, &roots, BLOCKS).map(Arc::new),
+            plan: Arc::new(widen(emit::plan(&program, &roots, false))),
+        };
+        let native = compiled.native.clone();
+        Ok(Bulk::with(Arc::new(compiled), Level::widest(), native))
     }
 
     /// The same, for a few points at a time: only one block of them.
@@ -64,23 +88,38 @@ impl Bulk {
     /// # Errors
     /// When a root needs a gradient from outside.
     pub fn narrow(graph: &Graph, roots: &[NodeId]) -> Result<Bulk, String> {
-        let plan = Plan::new(graph, roots)?;
-        Ok(Bulk::with_plan(Arc::new(plan), Level::widest()))
+        let (program, roots) = program(graph, roots)?;
+        let compiled = Compiled {
+            native: Native::new(&program, &roots, 1).map(Arc::new),
+            plan: Arc::new(emit::plan(&program, &roots, false)),
+        };
+        let native = compiled.native.clone();
+        Ok(Bulk::with(Arc::new(compiled), Level::widest(), native))
     }
 
-    /// Blocks of [`LANES`] points that are evaluated at a time.
-    pub fn blocks(&self) -> usize {
-        self.plan.blocks
-    }
-
-    fn with_plan(plan: Arc<Plan>, level: Level) -> Bulk {
+    fn with(compiled: Arc<Compiled>, level: Level, native: Option<Arc<Native>>) -> Bulk {
+        let plan = match &native {
+            Some(native) => native.plan.clone(),
+            None => compiled.plan.clone(),
+        };
         let mut slots = Buffer::all(&plan.slots);
         for (numbers, slot) in &plan.constants {
             for (lane, number) in slots[*slot].lanes_mut().iter_mut().zip(numbers.iter()) {
                 *lane = [*number; LANES];
             }
         }
-        Bulk { plan, slots, level }
+        Bulk {
+            compiled,
+            level,
+            plan,
+            slots,
+            native,
+        }
+    }
+
+    /// Blocks of [`LANES`] points that are evaluated at a time.
+    pub fn blocks(&self) -> usize {
+        self.plan.blocks
     }
 
     /// Numbers in its buffers.
@@ -93,9 +132,21 @@ impl Bulk {
         self.level
     }
 
-    /// The same evaluator on another instruction set.
+    /// The same evaluator on another instruction set; machine code is for the widest.
     pub fn on(self, level: Level) -> Bulk {
-        Bulk { level, ..self }
+        let native = self.compiled.native.clone();
+        let native = native.filter(|_| level == Level::widest());
+        Bulk::with(self.compiled, level, native)
+    }
+
+    /// Whether machine code runs in place of the plan.
+    pub fn is_native(&self) -> bool {
+        self.native.is_some()
+    }
+
+    /// The same evaluator without machine code.
+    pub fn interpreted(self) -> Bulk {
+        Bulk::with(self.compiled, self.level, None)
     }
 
     /// Evaluates the roots at `count` points: for each root its values, `count` times its size,
@@ -164,10 +215,13 @@ impl Bulk {
             }
         }
         fill(sides);
-        self.level.run(Execute {
-            plan: &self.plan,
-            slots: &mut self.slots,
-        });
+        match &self.native {
+            Some(native) => native.run(&mut self.slots),
+            None => self.level.run(Execute {
+                plan: &self.plan,
+                slots: &mut self.slots,
+            }),
+        }
     }
 
     /// Numbers of entries of the roots.
@@ -194,6 +248,16 @@ impl Bulk {
             }
         }
     }
+}
+
+/// What has to be computed for the roots, and where they are found.
+///
+/// # Errors
+/// When a root needs a gradient from outside.
+fn program(graph: &Graph, roots: &[NodeId]) -> Result<(Program, Vec<Root<Item>>), String> {
+    let (mut program, mut roots) = Program::new(graph, roots)?;
+    fuse(&mut program, &mut roots);
+    Ok((program, roots))
 }
 
 /// Points `first..` of a list, one after the other, side by side in so many blocks; the last is repeated where there are no more.

@@ -99,6 +99,11 @@ impl Buffer {
             .collect()
     }
 
+    /// Its first entry, for code that is not checked.
+    pub(super) fn pointer(&mut self) -> *mut Lane {
+        self.start.as_ptr()
+    }
+
     /// All entries.
     #[inline(always)]
     pub(super) fn lanes(&self) -> &[Lane] {

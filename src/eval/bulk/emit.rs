@@ -24,9 +24,9 @@ const MEDIUM_STRIP: usize = 24;
 /// and so many where the other factor of a product does not fit beside it.
 const LONG_STRIP: usize = 64;
 
-/// Compiles a program, whose results are the roots.
-pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
-    let schedule = Schedule::new(program);
+/// Compiles a program, whose results are the roots, for instructions or `row_by_row` for machine code.
+pub(super) fn plan(program: &Program, roots: &[Root<Item>], row_by_row: bool) -> Plan {
+    let schedule = Schedule::new(program, row_by_row);
     let mut group_of = vec![0; program.works.len()];
     // the last group of the stage of each item
     let mut end_of_stage = vec![0; program.works.len()];
@@ -62,6 +62,7 @@ pub(super) fn plan(program: &Program, roots: &[Root<Item>]) -> Plan {
         slot_of: vec![0; program.works.len()],
         constants: Vec::new(),
         bands: Vec::new(),
+        row_by_row,
     };
     let mut plan = Plan {
         strips: Vec::new(),
@@ -152,6 +153,7 @@ struct Emitter<'a> {
     slot_of: Vec<Slot>,
     constants: Vec<(Arc<[f64]>, Slot)>,
     bands: Vec<Banded>,
+    row_by_row: bool,
 }
 
 /// What is being emitted.
@@ -233,6 +235,9 @@ impl Emitter<'_> {
     /// Rows of a strip, so that what it holds fits the first-level cache; longer ones where a factor of a product
     /// does not fit in any case, and has to be read once for each strip.
     fn strip(&self, items: &[Item]) -> usize {
+        if self.row_by_row {
+            return 1;
+        }
         let (mut width, mut factor) = (0, 0);
         for item in items {
             if let Role::Row(own) = self.schedule.roles[*item]

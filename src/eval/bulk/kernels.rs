@@ -31,12 +31,23 @@ impl Kernel for Execute<'_> {
 
 /// The strip that is computed: its first row and its number of rows.
 #[derive(Clone, Copy)]
-struct Rows {
-    first: usize,
-    count: usize,
+pub(super) struct Rows {
+    pub(super) first: usize,
+    pub(super) count: usize,
+    /// sums over the rows go on from what stands there
+    pub(super) more: bool,
 }
 
 impl Rows {
+    /// A single row.
+    pub(super) fn one(first: usize, more: bool) -> Rows {
+        Rows {
+            first,
+            count: 1,
+            more,
+        }
+    }
+
     #[inline(always)]
     fn extent(self, extent: Extent) -> usize {
         match extent {
@@ -59,11 +70,18 @@ fn execute<V: Vector, const ROWS: usize>(plan: &Plan, slots: &mut [Buffer]) {
             let rows = Rows {
                 first,
                 count: strips.strip.min(strips.rows - first),
+                more: first > 0,
             };
-            for instruction in &strips.body {
-                run::<V, ROWS>(instruction, rows, slots);
-            }
+            strip::<V, ROWS>(&strips.body, rows, slots);
         }
+    }
+}
+
+/// Runs instructions on a strip.
+#[inline(always)]
+pub(super) fn strip<V: Vector, const ROWS: usize>(body: &[Instruction], rows: Rows, slots: &mut [Buffer]) {
+    for instruction in body {
+        run::<V, ROWS>(instruction, rows, slots);
     }
 }
 
@@ -215,7 +233,7 @@ fn multiply<V: Vector, const ROWS: usize>(
         panels: product.panels,
         out: apart(columns),
         // a later part of a sum over the rows
-        more: product.shape[1] == Extent::Strip && strip.first > 0,
+        more: product.shape[1] == Extent::Strip && strip.more,
     };
     let size = rows * columns * blocks;
     for (number, [left, right]) in product.starts.iter().enumerate() {
@@ -511,7 +529,7 @@ fn reduce<V: Vector>(
 ) {
     let x = &slots[lines.from.slot].lanes()[rows.start(lines.from)..];
     // a later part of a sum over the rows
-    let more = lines.shape[1] == Extent::Strip && rows.first > 0;
+    let more = lines.shape[1] == Extent::Strip && rows.more;
     let grid = Grid::new(lines, rows);
     match op {
         Reduction::Sum => {

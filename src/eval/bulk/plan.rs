@@ -6,12 +6,8 @@
 
 use std::sync::Arc;
 
-use super::compile::Program;
-use super::emit;
-use super::fuse::fuse;
 use super::sparse::Sparse;
 use crate::graph::op::{Along, Binary, Input, Reduction, Unary};
-use crate::graph::{Graph, NodeId};
 
 /// Entries of a tile.
 pub(super) const TILE: usize = 96;
@@ -285,17 +281,5 @@ impl Strips {
             strip: 1,
             body,
         }
-    }
-}
-
-impl Plan {
-    /// Compiles the part of the graph that the roots need.
-    ///
-    /// # Errors
-    /// When a root needs a gradient from outside.
-    pub(super) fn new(graph: &Graph, roots: &[NodeId]) -> Result<Plan, String> {
-        let (mut program, mut roots) = Program::new(graph, roots)?;
-        fuse(&mut program, &mut roots);
-        Ok(emit::plan(&program, &roots))
     }
 }

@@ -46,22 +46,24 @@ pub(super) enum Reading {
 }
 
 impl Schedule {
-    pub(super) fn new(program: &Program) -> Schedule {
+    /// In strips as long as pays for instructions, or `row_by_row` for machine code.
+    pub(super) fn new(program: &Program, row_by_row: bool) -> Schedule {
         let rows = rows(program);
+        let least = if row_by_row { 2 } else { LEAST_ROWS };
         let mut schedule = Schedule {
             rows,
             roles: Vec::new(),
             stages: Vec::new(),
         };
         for item in 0..program.works.len() {
-            let role = if rows < LEAST_ROWS {
+            let role = if rows < least {
                 Role::Outside
             } else {
                 schedule.role(program, item)
             };
             schedule.roles.push(role);
         }
-        if rows <= MOST_AT_ONCE {
+        if rows <= MOST_AT_ONCE && !row_by_row {
             schedule.take_out_narrow(program);
         }
         let mut stage_of: Vec<usize> = Vec::new();

@@ -1,0 +1,151 @@
+//! Small plans as machine code: all numbers of a block of points in registers, from its coordinates to the roots.
+//!
+//! An instruction of a plan reads buffers and writes one. Where tensors are small, that costs more than what is done between. So the
+//! plan is run once on symbols ([`trace`]), and the operations that were written down become one piece of code without a branch, for
+//! some blocks side by side ([`compile`], [`assembler`]). Each is the same operation on the same numbers: the bits are the same.
+//! With AVX-512 on Linux alone; elsewhere, and where the system gives no memory for code, plans run as they are.
+#![allow(unsafe_code)]
+
+mod assembler;
+mod compile;
+mod memory;
+mod simplify;
+mod trace;
+
+use std::sync::Arc;
+
+use super::buffer::Buffer;
+use super::compile::{Item, Program, Work};
+use super::emit;
+use super::level::Level;
+use super::plan::{Places, Plan, Root, SPARSE_COLUMNS, Slot, Value};
+use crate::graph::op::Unary;
+use compile::{SIDE_BY_SIDE, Side};
+use memory::Executable;
+use trace::Trace;
+
+/// Operations of a plan beyond which rows are not all written out, since the caches of instructions would not hold them.
+const MOST_WRITTEN_OUT: usize = 2000;
+/// Operations of a part beyond which a plan stays as it is.
+const MOST_OF_A_PART: usize = 4096;
+/// Operations of a plan, all rows counted, beyond which it stays as it is.
+const MOST: usize = 1 << 18;
+/// As many operations are written down at most for one that is left.
+const WRITTEN_DOWN: usize = 4;
+/// Blocks of points at a time, where there are many.
+pub(super) const BLOCKS: usize = 8;
+
+/// A plan in machine code.
+#[derive(Debug)]
+pub(super) struct Native {
+    code: Executable,
+    numbers: Vec<f64>,
+    first_number: usize,
+    repeat: usize,
+    /// where inputs, results and what registers do not hold stand
+    pub(super) plan: Arc<Plan>,
+}
+
+impl Native {
+    /// The code for a program and so many blocks at a time, where it is small.
+    pub(super) fn new(program: &Program, roots: &[Root<Item>], blocks: usize) -> Option<Native> {
+        if Level::widest() != Level::Avx512
+            || operations(program) > MOST
+            || !program.works.iter().all(is_symbolic)
+        {
+            return None;
+        }
+        let plan = emit::plan(program, roots, true);
+        let small = |trace: &Trace, most: usize| trace.parts.iter().all(|part| part.nodes.len() <= most);
+        // several times as many are written down as are left
+        let written_out = || {
+            let trace = Trace::new(&plan, false, WRITTEN_DOWN * MOST_WRITTEN_OUT)?;
+            small(&trace, MOST_WRITTEN_OUT).then_some(trace)
+        };
+        let row_by_row = || {
+            let trace = Trace::new(&plan, true, WRITTEN_DOWN * MOST)?;
+            small(&trace, MOST_OF_A_PART).then_some(trace)
+        };
+        let (trace, side) = if blocks.is_multiple_of(SIDE_BY_SIDE) {
+            let written_out = written_out().map(|trace| (trace, Side::Blocks));
+            written_out.or_else(|| Some((row_by_row()?, Side::Rows)))?
+        } else {
+            (row_by_row().or_else(written_out)?, Side::Rows)
+        };
+        let code = compile::compile(&trace, side, blocks);
+        // the inputs, then the results
+        let mut slots: Vec<usize> = plan.inputs.iter().map(|(_, size, _)| size * blocks).collect();
+        let results = slots.len();
+        let mut start = 0;
+        let roots = plan.roots.iter().map(|(value, size)| {
+            let value = match value {
+                Value::Numbers(_) => value.clone(),
+                Value::Lanes(..) => {
+                    start += size;
+                    Value::Lanes(results, Places::Run(start - size))
+                }
+            };
+            (value, *size)
+        });
+        let roots: Vec<Root<Slot>> = roots.collect();
+        slots.extend([start * blocks, code.memory]);
+        let inputs = plan.inputs.iter().enumerate();
+        let plan = Plan {
+            strips: Vec::new(),
+            blocks,
+            constants: Vec::new(),
+            inputs: inputs
+                .map(|(slot, (input, size, _))| (*input, *size, slot))
+                .collect(),
+            slots,
+            roots,
+        };
+        Some(Native {
+            plan: Arc::new(plan),
+            numbers: code.numbers,
+            first_number: code.first_number,
+            repeat: match side {
+                Side::Blocks => blocks / SIDE_BY_SIDE,
+                Side::Rows => blocks,
+            },
+            code: Executable::new(&code.bytes)?,
+        })
+    }
+
+    /// Runs on the blocks whose coordinates stand in the buffers of its plan.
+    pub(super) fn run(&self, slots: &mut [Buffer]) {
+        let count = self.plan.inputs.len();
+        let [first, second, results, memory] =
+            [0, 1.min(count), count, count + 1].map(|slot| slots[slot].pointer());
+        let numbers = self.numbers[self.first_number..].as_ptr();
+        // SAFETY: the code reads and writes what the plan has room for in its buffers, and these numbers
+        unsafe {
+            self.code
+                .call([first, second, results, memory], numbers, self.repeat)
+        };
+    }
+}
+
+/// Whether an operation treats all numbers of a vector alike, and all rows.
+fn is_symbolic(work: &Work) -> bool {
+    match work {
+        Work::Unary(Unary::Sin | Unary::Cos, _) => false,
+        Work::Unary(Unary::Pow(exponent), _) => exponent.den <= 2,
+        // rows with other zeros are other operations
+        Work::Product { panels, .. } => *panels != Some(SPARSE_COLUMNS),
+        _ => true,
+    }
+}
+
+/// Entries that the operations of a program compute or read: a bound from below for those of its plan.
+fn operations(program: &Program) -> usize {
+    let works = program.works.iter().zip(&program.sizes);
+    works
+        .map(|(work, size)| match work {
+            Work::Input(_) | Work::Assemble(_) => 0,
+            Work::Product { inner, .. } => inner * size,
+            Work::Reduce(_, _, _, lines) => lines.iter().product(),
+            _ => *size,
+        })
+        .sum()
+}
