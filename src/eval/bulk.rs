@@ -132,7 +132,7 @@ impl Bulk {
         self.level
     }
 
-    /// The same evaluator on another instruction set; machine code is for the widest.
+    /// The same evaluator on another instruction set; on the widest as machine code, where there is some.
     pub fn on(self, level: Level) -> Bulk {
         let native = self.compiled.native.clone();
         let native = native.filter(|_| level == Level::widest());

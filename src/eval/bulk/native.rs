@@ -2,7 +2,8 @@
 //!
 //! An instruction of a plan reads buffers and writes one. Where tensors are small, that costs more than what is done between. So the
 //! plan is run once on symbols ([`trace`]), and the operations that were written down become one piece of code without a branch, for
-//! some blocks side by side ([`compile`], [`assembler`]). Each is the same operation on the same numbers: the bits are the same.
+//! some blocks side by side ([`compile`], [`assembler`]). Each is the same operation on the same numbers: the bits are the same,
+//! but for those of NaN.
 //! With AVX-512 on Linux alone; elsewhere, and where the system gives no memory for code, plans run as they are.
 #![allow(unsafe_code)]
 
@@ -30,6 +31,10 @@ const MOST_WRITTEN_OUT: usize = 2000;
 const MOST_OF_A_PART: usize = 4096;
 /// Operations of a plan, all rows counted, beyond which it stays as it is.
 const MOST: usize = 1 << 18;
+/// Entries of inputs and results beyond which it stays as it is.
+const MOST_ENTRIES: usize = 2048;
+/// Entries of all buffers, once for each row, beyond which it stays as it is: so many are compared.
+const MOST_LANES: usize = 1 << 22;
 /// As many operations are written down at most for one that is left.
 const WRITTEN_DOWN: usize = 4;
 /// Blocks of points at a time, where there are many.
@@ -49,23 +54,29 @@ pub(super) struct Native {
 impl Native {
     /// The code for a program and so many blocks at a time, where it is small.
     pub(super) fn new(program: &Program, roots: &[Root<Item>], blocks: usize) -> Option<Native> {
-        if Level::widest() != Level::Avx512
-            || operations(program) > MOST
-            || !program.works.iter().all(is_symbolic)
-        {
+        let operations = operations(program);
+        let entries: usize = (program.works.iter().zip(&program.sizes))
+            .filter_map(|(work, size)| matches!(work, Work::Input(_)).then_some(size))
+            .chain(roots.iter().map(|(_, size)| size))
+            .sum();
+        let small = operations <= MOST && entries <= MOST_ENTRIES;
+        if Level::widest() != Level::Avx512 || !small || !program.works.iter().all(is_symbolic) {
             return None;
         }
         let plan = emit::plan(program, roots, true);
-        let small = |trace: &Trace, most: usize| trace.parts.iter().all(|part| part.nodes.len() <= most);
-        // several times as many are written down as are left
+        let lanes: usize = plan.slots.iter().sum();
+        let rows = plan.strips.iter().map(|strips| strips.rows).max().unwrap_or(1);
+        if lanes * rows > MOST_LANES {
+            return None;
+        }
+        // several times as many operations are written down as are left
+        let written_down = WRITTEN_DOWN * MOST_WRITTEN_OUT;
         let written_out = || {
-            let trace = Trace::new(&plan, false, WRITTEN_DOWN * MOST_WRITTEN_OUT)?;
-            small(&trace, MOST_WRITTEN_OUT).then_some(trace)
+            (operations <= written_down)
+                .then(|| Trace::new(&plan, false, written_down, MOST_WRITTEN_OUT))
+                .flatten()
         };
-        let row_by_row = || {
-            let trace = Trace::new(&plan, true, WRITTEN_DOWN * MOST)?;
-            small(&trace, MOST_OF_A_PART).then_some(trace)
-        };
+        let row_by_row = || Trace::new(&plan, true, WRITTEN_DOWN * MOST, MOST_OF_A_PART);
         let (trace, side) = if blocks.is_multiple_of(SIDE_BY_SIDE) {
             let written_out = written_out().map(|trace| (trace, Side::Blocks));
             written_out.or_else(|| Some((row_by_row()?, Side::Rows)))?
@@ -117,27 +128,50 @@ impl Native {
         let count = self.plan.inputs.len();
         let [first, second, results, memory] =
             [0, 1.min(count), count, count + 1].map(|slot| slots[slot].pointer());
-        let numbers = self.numbers[self.first_number..].as_ptr();
-        // SAFETY: the code reads and writes what the plan has room for in its buffers, and these numbers
+        // SAFETY: the code reads and writes what the plan has room for in its buffers, and these numbers, also those before the first
         unsafe {
+            let numbers = self.numbers.as_ptr().add(self.first_number);
             self.code
-                .call([first, second, results, memory], numbers, self.repeat)
-        };
+                .call([first, second, results, memory], numbers, self.repeat);
+        }
     }
 }
 
-/// Whether an operation treats all numbers of a vector alike, and all rows.
+/// Whether an operation treats all numbers of a vector alike, by operations on vectors alone, and all rows.
 fn is_symbolic(work: &Work) -> bool {
     match work {
-        Work::Unary(Unary::Sin | Unary::Cos, _) => false,
-        Work::Unary(Unary::Pow(exponent), _) => exponent.den <= 2,
+        Work::Unary(op, _) => match op {
+            // angles beyond some size are taken from a library, number by number
+            Unary::Sin | Unary::Cos => false,
+            Unary::Pow(exponent) => exponent.den <= 2,
+            Unary::Neg
+            | Unary::Exp
+            | Unary::Log
+            | Unary::Log1p
+            | Unary::Sqrt
+            | Unary::Abs
+            | Unary::Tanh
+            | Unary::Sigmoid
+            | Unary::LogSigmoid
+            | Unary::Erf
+            | Unary::Relu
+            | Unary::Sign
+            | Unary::Step
+            | Unary::StepRight => true,
+        },
         // rows with other zeros are other operations
         Work::Product { panels, .. } => *panels != Some(SPARSE_COLUMNS),
-        _ => true,
+        Work::Input(_)
+        | Work::Binary(..)
+        | Work::Fused(..)
+        | Work::Reduce(..)
+        | Work::Along(..)
+        | Work::Assemble(_) => true,
     }
 }
 
-/// Entries that the operations of a program compute or read: a bound from below for those of its plan.
+/// Entries that the operations of a program compute or read: about as many as its plan has operations on vectors, elementary functions
+/// counted as one.
 fn operations(program: &Program) -> usize {
     let works = program.works.iter().zip(&program.sizes);
     works
@@ -145,7 +179,7 @@ fn operations(program: &Program) -> usize {
             Work::Input(_) | Work::Assemble(_) => 0,
             Work::Product { inner, .. } => inner * size,
             Work::Reduce(_, _, _, lines) => lines.iter().product(),
-            _ => *size,
+            Work::Unary(..) | Work::Binary(..) | Work::Fused(..) | Work::Along(..) => *size,
         })
         .sum()
 }

@@ -63,7 +63,7 @@ pub trait Number:
     /// The bits moved down by 52.
     fn exponent_to_low(self) -> Self;
     /// The entry of a table whose number stands in the low bits. A table has a power of two of entries.
-    fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self;
+    fn lookup<const COUNT: usize>(self, table: &'static [f64; COUNT]) -> Self;
 }
 
 impl Number for f64 {
@@ -150,7 +150,7 @@ impl Number for f64 {
     }
 
     #[inline(always)]
-    fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> f64 {
+    fn lookup<const COUNT: usize>(self, table: &'static [f64; COUNT]) -> f64 {
         table[self.to_bits() as usize % COUNT]
     }
 }
@@ -332,7 +332,7 @@ impl<V: Vector, const COUNT: usize> Number for Group<V, COUNT> {
     }
 
     #[inline(always)]
-    fn lookup<const SIZE: usize>(self, table: &[f64; SIZE]) -> Self {
+    fn lookup<const SIZE: usize>(self, table: &'static [f64; SIZE]) -> Self {
         each!(self.lookup(table))
     }
 }

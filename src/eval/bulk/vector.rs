@@ -230,7 +230,7 @@ impl Number for Portable {
     }
 
     #[inline(always)]
-    fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self {
+    fn lookup<const COUNT: usize>(self, table: &'static [f64; COUNT]) -> Self {
         lanes!(self, i => self.0[i].lookup(table))
     }
 }
@@ -441,7 +441,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self {
+        fn lookup<const COUNT: usize>(self, table: &'static [f64; COUNT]) -> Self {
             const { assert!(COUNT.is_power_of_two()) };
             let entries = table.as_ptr();
             if COUNT == 2 * LANES {
@@ -678,7 +678,7 @@ mod x86 {
         }
 
         #[inline(always)]
-        fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self {
+        fn lookup<const COUNT: usize>(self, table: &'static [f64; COUNT]) -> Self {
             const { assert!(COUNT.is_power_of_two()) };
             let places = self.and_bits(COUNT as u64 - 1);
             let entries = table.as_ptr();

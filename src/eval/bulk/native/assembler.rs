@@ -30,7 +30,7 @@ pub(super) struct Address {
 impl Address {
     /// So many bytes further.
     pub(super) fn plus(self, bytes: usize) -> Address {
-        let offset = self.offset + i32::try_from(bytes).expect("small plans have small buffers");
+        let offset = self.offset + i32::try_from(bytes).expect("entries and numbers are bounded");
         Address { offset, ..self }
     }
 }

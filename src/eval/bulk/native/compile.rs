@@ -157,7 +157,7 @@ struct Compiler<'a> {
     /// which of the held results it is
     places: Vec<Option<usize>>,
     held: [Option<Id>; HELD],
-    /// where it stands in memory as well
+    /// where it stands in memory instead, from some time on
     spilled: Vec<Option<usize>>,
     /// places there that are free
     free: Vec<usize>,
@@ -194,7 +194,7 @@ fn scratch(number: usize) -> Zmm {
 fn address(base: General, bytes: usize) -> Address {
     Address {
         base,
-        offset: i32::try_from(bytes).expect("small plans have small buffers"),
+        offset: i32::try_from(bytes).expect("entries and numbers are bounded"),
     }
 }
 
@@ -395,16 +395,14 @@ impl<'a> Compiler<'a> {
                 .map(|id| (next(id), place, id))
         });
         let (_, place, id) = others.max().expect("there are more registers than operands");
-        if self.spilled[id as usize].is_none() {
-            let spill = self.free.pop().unwrap_or_else(|| {
-                self.memory += SIDE_BY_SIDE;
-                self.memory - SIDE_BY_SIDE
-            });
-            self.spilled[id as usize] = Some(spill);
-            for number in 0..self.active {
-                let to = address(General::Rcx, (spill + number) * VECTOR);
-                self.assembler.store(register(place, number), to);
-            }
+        let spill = self.free.pop().unwrap_or_else(|| {
+            self.memory += SIDE_BY_SIDE;
+            self.memory - SIDE_BY_SIDE
+        });
+        self.spilled[id as usize] = Some(spill);
+        for number in 0..self.active {
+            let to = address(General::Rcx, (spill + number) * VECTOR);
+            self.assembler.store(register(place, number), to);
         }
         self.places[id as usize] = None;
         self.held[place] = None;

@@ -7,8 +7,15 @@ use super::trace::{Id, Node, Two};
 const MINUS_ZERO: u64 = (-0.0f64).to_bits();
 const ONE: u64 = 1.0f64.to_bits();
 
-/// The operations that these results need, and the results among them. The numbers are the same, bit by bit.
+/// The operations that these results need, and the results among them. The numbers have the same bits, but for those of NaN.
 pub(super) fn simplify(nodes: &[Node], results: &[Id]) -> (Vec<Node>, Vec<Id>) {
+    let (nodes, results) = rewrite(nodes, results, Simple::simplified);
+    // without those that were taken into others
+    rewrite(&nodes, &results, Simple::add)
+}
+
+/// The operations that the results need, each as it is added to those before.
+fn rewrite(nodes: &[Node], results: &[Id], add: fn(&mut Simple, Node) -> Id) -> (Vec<Node>, Vec<Id>) {
     let mut needed = vec![false; nodes.len()];
     results.iter().for_each(|id| needed[*id as usize] = true);
     for id in (0..nodes.len()).rev() {
@@ -26,7 +33,7 @@ pub(super) fn simplify(nodes: &[Node], results: &[Id]) -> (Vec<Node>, Vec<Id>) {
         node.operands_mut()
             .iter_mut()
             .for_each(|operand| *operand = new[*operand as usize]);
-        new[id] = simple.add(node);
+        new[id] = add(&mut simple, node);
     }
     (simple.nodes, results.iter().map(|id| new[*id as usize]).collect())
 }
@@ -38,7 +45,7 @@ struct Simple {
 }
 
 impl Simple {
-    fn add(&mut self, node: Node) -> Id {
+    fn simplified(&mut self, node: Node) -> Id {
         match node {
             Node::Two(op, [x, y]) => match (op, self.number(x), self.number(y)) {
                 // exact, whatever the other
@@ -46,23 +53,24 @@ impl Simple {
                 (Two::Add, _, Some(MINUS_ZERO))
                 | (Two::Sub, _, Some(0))
                 | (Two::Mul | Two::Div, _, Some(ONE)) => x,
-                _ => self.push(node),
+                _ => self.add(node),
             },
             Node::MulAdd([x, y, sum]) => match (self.number(x), self.number(y), self.number(sum)) {
-                (_, _, Some(MINUS_ZERO)) => self.add(Node::Two(Two::Mul, [x, y])),
-                (Some(ONE), ..) => self.add(Node::Two(Two::Add, [y, sum])),
-                (_, Some(ONE), _) => self.add(Node::Two(Two::Add, [x, sum])),
+                (_, _, Some(MINUS_ZERO)) => self.simplified(Node::Two(Two::Mul, [x, y])),
+                (Some(ONE), ..) => self.simplified(Node::Two(Two::Add, [y, sum])),
+                (_, Some(ONE), _) => self.simplified(Node::Two(Two::Add, [x, sum])),
                 _ => match (self.negative_of(x), self.negative_of(y)) {
-                    (Some(x), _) => self.push(Node::SubMul([x, y, sum])),
-                    (_, Some(y)) => self.push(Node::SubMul([x, y, sum])),
-                    (None, None) => self.push(node),
+                    (Some(x), _) => self.add(Node::SubMul([x, y, sum])),
+                    (_, Some(y)) => self.add(Node::SubMul([x, y, sum])),
+                    (None, None) => self.add(node),
                 },
             },
-            _ => self.push(node),
+            _ => self.add(node),
         }
     }
 
-    fn push(&mut self, node: Node) -> Id {
+    /// The operation, unless it is there already.
+    fn add(&mut self, node: Node) -> Id {
         let next = self.nodes.len() as Id;
         let id = *self.known.entry(node).or_insert(next);
         if id == next {

@@ -137,8 +137,9 @@ pub(super) struct Trace {
 
 impl Trace {
     /// Runs a plan in strips of one row on symbols, row after row or one for all; `None` where they are not alike, or where there are more
-    /// operations than `most`, all rows counted. Functions that are taken number by number must not be in the plan.
-    pub(super) fn new(plan: &Plan, one_for_all: bool, most: usize) -> Option<Trace> {
+    /// operations than `most` to be written down, all rows counted, or than `most_of_a_part` are left in one. Functions that are taken number
+    /// by number must not be in the plan.
+    pub(super) fn new(plan: &Plan, one_for_all: bool, most: usize, most_of_a_part: usize) -> Option<Trace> {
         let mut slots = Buffer::all(&plan.slots);
         for (numbers, slot) in &plan.constants {
             for (lane, number) in slots[*slot].lanes_mut().iter_mut().zip(numbers.iter()) {
@@ -169,7 +170,7 @@ impl Trace {
             }
         }
         tracer.once(&once)?;
-        tracer.finish(plan)
+        tracer.finish(plan, most_of_a_part)
     }
 }
 
@@ -303,9 +304,10 @@ impl Tracer {
     }
 
     /// Leaves out what no later part needs.
-    fn finish(mut self, plan: &Plan) -> Option<Trace> {
+    fn finish(mut self, plan: &Plan, most_of_a_part: usize) -> Option<Trace> {
         // the last part gives the roots, also those that it does not compute
         let last = self.parts.last_mut()?;
+        let own: HashMap<Kept, Id> = last.written.iter().copied().collect();
         let mut results = Vec::new();
         for (value, size) in &plan.roots {
             let Value::Lanes(slot, places) = value else {
@@ -314,9 +316,12 @@ impl Tracer {
             for position in 0..*size {
                 let lane = &self.slots[*slot].lanes()[places.at(position)];
                 let node = symbol(lane).map_or(Node::Number(lane[0].to_bits()), |id| self.given[id as usize]);
-                let own = last.written.iter().find(|(kept, _)| node == Node::Kept(*kept));
-                results.push(own.map_or(last.nodes.len() as Id, |(_, id)| *id));
-                if own.is_none() {
+                let known = match node {
+                    Node::Kept(kept) => own.get(&kept).copied(),
+                    _ => None,
+                };
+                results.push(known.unwrap_or(last.nodes.len() as Id));
+                if known.is_none() {
                     last.nodes.push(node);
                 }
             }
@@ -329,21 +334,21 @@ impl Tracer {
                 .chain(std::mem::take(&mut results))
                 .collect();
             let (nodes, ids) = simplify(&part.nodes, &ids);
+            if nodes.len() > most_of_a_part {
+                return None;
+            }
             part.nodes = nodes;
             for ((_, id), new) in part.written.iter_mut().zip(&ids) {
                 *id = *new;
             }
             roots.get_or_insert_with(|| ids[part.written.len()..].to_vec());
-            needed.extend(part.nodes.iter().filter_map(|node| match node {
+            let read = part.nodes.iter().filter_map(|node| match node {
                 Node::Kept(kept) => Some(*kept),
                 _ => None,
-            }));
-            if let Some(rows) = &mut part.rows {
-                rows.sums
-                    .retain(|sum| part.written.iter().any(|(kept, _)| kept == sum));
-                if !part.only_sums() {
-                    return None;
-                }
+            });
+            needed.extend(read);
+            if part.rows.is_some() && !part.keeps_only_sums() {
+                return None;
             }
         }
         self.parts
@@ -356,28 +361,38 @@ impl Tracer {
 }
 
 impl Part {
-    /// Whether all that is written are sums, each by one operation that nothing else reads, and that alone reads the sum so far.
-    fn only_sums(&self) -> bool {
-        let rows = self.rows.as_ref();
-        self.written.iter().all(|(kept, id)| {
-            let reads = |id: &Id| self.nodes[*id as usize] == Node::Kept(*kept);
-            let adds = match &self.nodes[*id as usize] {
-                Node::Two(Two::Add, [x, y]) => reads(x) != reads(y),
-                Node::MulAdd([x, y, sum]) | Node::SubMul([x, y, sum]) => reads(sum) && !reads(x) && !reads(y),
-                _ => false,
-            };
-            let readers = |wanted: &dyn Fn(&Id) -> bool| {
-                (self.nodes.iter())
-                    .filter(|node| node.operands().iter().any(wanted))
-                    .count()
-            };
-            let twice = self.written.iter().filter(|(_, other)| other == id).count() > 1;
-            rows.is_some_and(|rows| rows.sums.contains(kept))
-                && adds
-                && !twice
-                && readers(&reads) == 1
-                && readers(&|other| other == id) == 0
-        })
+    /// Whether all that is kept are sums over the rows, each by one operation that nothing else reads, and that alone reads the sum so far;
+    /// the others are forgotten.
+    fn keeps_only_sums(&mut self) -> bool {
+        let Some(rows) = &mut self.rows else { return false };
+        let written: HashMap<Kept, Id> = self.written.iter().copied().collect();
+        let (sums, others): (Vec<Kept>, Vec<Kept>) =
+            rows.sums.iter().partition(|sum| written.contains_key(*sum));
+        let mut readers = vec![0; self.nodes.len()];
+        for id in self.nodes.iter().flat_map(Node::operands).chain(written.values()) {
+            readers[*id as usize] += 1;
+        }
+        let mut so_far: HashMap<Kept, Id> = HashMap::new();
+        for (id, node) in self.nodes.iter().enumerate() {
+            if let Node::Kept(kept) = node {
+                so_far.insert(*kept, id as Id);
+            }
+        }
+        rows.sums = sums;
+        // nothing reads a sum that is not gone on with
+        self.written.len() == rows.sums.len()
+            && others.iter().all(|kept| !so_far.contains_key(kept))
+            && self.written.iter().all(|(kept, id)| {
+                let Some(before) = so_far.get(kept) else {
+                    return false;
+                };
+                let adds = match &self.nodes[*id as usize] {
+                    Node::Two(Two::Add, operands) => operands.contains(before),
+                    Node::MulAdd([_, _, sum]) | Node::SubMul([_, _, sum]) => sum == before,
+                    _ => false,
+                };
+                adds && readers[*before as usize] == 1 && readers[*id as usize] == 1
+            })
     }
 }
 
@@ -567,7 +582,7 @@ impl Number for Traced {
     }
 
     #[inline(always)]
-    fn lookup<const COUNT: usize>(self, table: &[f64; COUNT]) -> Self {
+    fn lookup<const COUNT: usize>(self, table: &'static [f64; COUNT]) -> Self {
         const { assert!(COUNT.is_power_of_two()) };
         let lookup = One::Lookup {
             table: table.as_ptr().expose_provenance(),
