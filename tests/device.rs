@@ -1,7 +1,7 @@
 //! `--device`: sampling on Burn's devices against the bulk evaluator, and what `verify` does with such certificates.
 //!
-//! Accelerators need a build with their features and a machine that has them; the devices of the processor stand for
-//! all, since the code differs in the batch sizes alone.
+//! Accelerators need a build with their features and a machine that has them, and are tested where both are; else the devices of the
+//! processor stand for all, since the code differs in the batch sizes alone.
 
 use std::path::Path;
 
@@ -83,51 +83,87 @@ fn assert_same_place(a: Option<&Extreme>, b: Option<&Extreme>, scale: f64) {
     assert_close(a.slack, b.slack, scale, "smallest slack");
 }
 
+/// What a device found is what the bulk evaluator found.
+fn assert_same_statistics(found: &Findings, bulk: &Findings, device: Backend) {
+    let (sample, expected) = (&found.evidence.sampling, &bulk.evidence.sampling);
+    let size = scale(&expected.uniform);
+    assert!(
+        sample.engine.contains(device.name()) && sample.engine.contains("f64"),
+        "{}",
+        sample.engine
+    );
+    let counts = |uniform: &Uniform| {
+        let Uniform {
+            count,
+            draws,
+            undefined,
+            negative,
+            violations,
+            ..
+        } = *uniform;
+        (count, draws, undefined, negative, violations)
+    };
+    assert_eq!(counts(&sample.uniform), counts(&expected.uniform));
+    assert_eq!(sample.uniform.violating_share, expected.uniform.violating_share);
+    assert_same_place(
+        sample.uniform.minimum.as_ref(),
+        expected.uniform.minimum.as_ref(),
+        size,
+    );
+    for (a, b) in sample.uniform.quantiles.iter().zip(&expected.uniform.quantiles) {
+        assert_eq!(a.share, b.share);
+        assert_close(a.slack, b.slack, size, "quantile");
+    }
+    let counts = |directed: &Directed| (directed.points.clone(), directed.count, directed.undefined);
+    let all = |directed: &[Directed]| directed.iter().map(counts).collect::<Vec<_>>();
+    assert_eq!(all(&sample.directed), all(&expected.directed));
+    assert_eq!(found.verdict, bulk.verdict);
+    let apart = found.cross_checks.device.expect("the device is compared");
+    // two orders below what is let through
+    assert!(apart <= 0.01 * AGREEMENT, "{apart:e}");
+}
+
 #[test]
 fn devices_give_the_statistics_of_the_bulk_evaluator() {
     for (case, claim) in specimens() {
         let (_, bulk) = run(&case, &claim, None);
-        let expected = &bulk.evidence.sampling;
-        let size = scale(&expected.uniform);
         assert_eq!(bulk.cross_checks.device, None);
         for device in Backend::PROCESSOR {
             let (_, findings) = run(&case, &claim, Some(device));
-            let found = &findings.evidence.sampling;
-            assert!(
-                found.engine.contains(device.name()) && found.engine.contains("f64"),
-                "{}",
-                found.engine
-            );
-            let counts = |uniform: &Uniform| {
-                let Uniform {
-                    count,
-                    draws,
-                    undefined,
-                    negative,
-                    violations,
-                    ..
-                } = *uniform;
-                (count, draws, undefined, negative, violations)
-            };
-            assert_eq!(counts(&found.uniform), counts(&expected.uniform));
-            assert_eq!(found.uniform.violating_share, expected.uniform.violating_share);
-            assert_same_place(
-                found.uniform.minimum.as_ref(),
-                expected.uniform.minimum.as_ref(),
-                size,
-            );
-            for (a, b) in found.uniform.quantiles.iter().zip(&expected.uniform.quantiles) {
-                assert_eq!(a.share, b.share);
-                assert_close(a.slack, b.slack, size, "quantile");
-            }
-            let counts = |directed: &Directed| (directed.points.clone(), directed.count, directed.undefined);
-            let all = |directed: &[Directed]| directed.iter().map(counts).collect::<Vec<_>>();
-            assert_eq!(all(&found.directed), all(&expected.directed));
-            assert_eq!(findings.verdict, bulk.verdict);
-            let apart = findings.cross_checks.device.expect("the device is compared");
-            // two orders below what is let through
-            assert!(apart <= 0.01 * AGREEMENT, "{apart:e}");
+            assert_same_statistics(&findings, &bulk, device);
         }
+    }
+}
+
+/// Accelerators that this build and this machine have, if any: claims without elementary functions have the statistics of the bulk
+/// evaluator, and others have them too or end with an error, where the device lacks such functions in binary64.
+#[test]
+fn accelerators_give_the_statistics_of_the_bulk_evaluator_or_none() {
+    let squares = case("mean((relu(X @ U) @ c - y)^2)/2", CONVEXITY, PAIRS);
+    let roots = case(
+        "mean(sqrt(1 + (leaky_relu(X @ U, 1/5) @ c - y)^2)) + sum(abs(c))",
+        CONVEXITY,
+        PAIRS,
+    );
+    let ready = |device: &Backend| device.is_built() && device.device().is_ok();
+    for device in [Backend::Cuda, Backend::Wgpu].into_iter().filter(ready) {
+        for (case, claim) in [&squares, &roots] {
+            let (_, bulk) = run(case, claim, None);
+            let (_, findings) = run(case, claim, Some(device));
+            assert_same_statistics(&findings, &bulk, device);
+        }
+        for (case, claim) in specimens() {
+            let options = Options {
+                device: Some(device),
+                ..Options::of(&case.check, &claim)
+            };
+            match engine::run(&claim, &options, &Silent) {
+                Ok(findings) => assert_same_statistics(&findings, &run(&case, &claim, None).1, device),
+                Err(Failure::Run(message)) => assert!(message.contains("cannot be used"), "{message}"),
+                Err(failure) => panic!("{failure:?}"),
+            }
+        }
+        println!("{device} was tested");
     }
 }
 

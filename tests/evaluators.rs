@@ -1213,6 +1213,47 @@ fn machine_code_has_the_bits_of_the_plan() {
     }
 }
 
+/// No machine code is made of what has too many coordinates, too many operations for each row, or functions that are taken number by
+/// number; plans give the values.
+#[test]
+fn machine_code_is_for_small_plans() {
+    let mut graph = Graph::new();
+    let many = graph.input(Input::W, 3_000);
+    let too_many = graph.sum(many);
+    let mut graphs = vec![(graph, too_many, 3_000, 3_000.0)];
+    // a layer of ones on two rows: every unit is 50
+    let layer = |entry: fn(usize) -> f64, width: usize| {
+        let mut graph = Graph::new();
+        let data = graph.data((0..2 * 50).map(entry).collect(), &[2, 50]);
+        let w = graph.input(Input::W, 50);
+        let w = graph.reshape(w, &[50, 1]);
+        let ones = graph.data(vec![1.0; width].into(), &[1, width]);
+        let matrix = graph.matmul(w, ones);
+        let product = graph.matmul(data, matrix);
+        let flat = graph.flatten(product);
+        let root = graph.sum(flat);
+        (graph, root)
+    };
+    let (graph, root) = layer(|_| 1.0, 100);
+    graphs.push((graph, root, 50, 2.0 * 100.0 * 50.0));
+    let mut graph = Graph::new();
+    let w = graph.input(Input::W, 4);
+    let sine = graph.unary(Unary::Sin, w);
+    let root = graph.sum(sine);
+    graphs.push((graph, root, 4, 4.0 * libm::sin(1.0)));
+    for (number, (graph, root, dimension, expected)) in graphs.into_iter().enumerate() {
+        for bulk in [Bulk::new(&graph, &[root]), Bulk::narrow(&graph, &[root])] {
+            let mut bulk = bulk.expect("a plan");
+            assert!(!bulk.is_native(), "graph {number}");
+            let value = bulk.run(&vec![1.0; dimension], &[], 1).expect("a run")[0][0];
+            assert!(
+                (value - expected).abs() <= 1e-12 * expected,
+                "graph {number}: {value}"
+            );
+        }
+    }
+}
+
 /// Sums of squares, and of products with constants and with what is the same for all rows of the data, from two places of the parameters:
 /// along the rows, over them, and of all entries. Each product is rounded, and then the sum, in order. One matrix is so small that several
 /// blocks of points run side by side, two are large enough for a strip, and the last for several.

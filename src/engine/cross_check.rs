@@ -120,9 +120,13 @@ pub fn cross_check(claim: &Claim, mut points: Points, options: &Options) -> Resu
     if let Some((backend, apart)) = device
         && apart > AGREEMENT
     {
+        let known = match backend {
+            Backend::Wgpu => "; shaders have exp, log, tanh, sin and the like in binary32 only",
+            Backend::Cuda | Backend::Ndarray | Backend::Flex => "",
+        };
         return Err(Failure::Run(format!(
             "the slack on the device {backend} and that of the bulk evaluator differ by {apart:.1e} of the sides, more \
-             than {AGREEMENT:e}: its samples cannot be used"
+             than {AGREEMENT:e}: its samples cannot be used{known}"
         )));
     }
     let rewritten = REWRITTEN
