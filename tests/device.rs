@@ -145,8 +145,17 @@ fn accelerators_give_the_statistics_of_the_bulk_evaluator_or_none() {
         CONVEXITY,
         PAIRS,
     );
-    let ready = |device: &Backend| device.is_built() && device.device().is_ok();
-    for device in [Backend::Cuda, Backend::Wgpu].into_iter().filter(ready) {
+    let built = |device: &Backend| device.is_built();
+    for device in [Backend::Cuda, Backend::Wgpu].into_iter().filter(built) {
+        if let Err(error) = device.device() {
+            // what is wrong, and not what followed from it in Burn
+            assert!(
+                error.contains(device.name()) && !error.contains("RecvError"),
+                "{error}"
+            );
+            println!("{device} is not to be had: {error}");
+            continue;
+        }
         for (case, claim) in [&squares, &roots] {
             let (_, bulk) = run(case, claim, None);
             let (_, findings) = run(case, claim, Some(device));

@@ -1,7 +1,9 @@
 //! The Burn devices that `--device` can name, and which of them this build has.
 
 use std::fmt;
+use std::panic;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, FloatDType};
 use serde::{Deserialize, Serialize};
@@ -66,9 +68,12 @@ impl Backend {
             #[cfg(not(feature = "wgpu"))]
             Backend::Wgpu => return Err(self.absent()),
         };
-        // asking opens the device, and Burn panics where there is none
-        let binary64 = guarded(|| Ok(device.supports_dtype(FloatDType::F64)))
-            .map_err(|error| format!("the device {self} cannot be opened: {error}"))?;
+        let ask = || Ok(device.supports_dtype(FloatDType::F64));
+        let binary64 = match self {
+            Backend::Ndarray | Backend::Flex => guarded(ask),
+            Backend::Cuda | Backend::Wgpu => opened(ask),
+        };
+        let binary64 = binary64.map_err(|error| format!("the device {self} cannot be opened: {error}"))?;
         if binary64 {
             Ok(device)
         } else {
@@ -89,6 +94,22 @@ impl Backend {
             built.join(", ")
         )
     }
+}
+
+/// Asks a device, which opens it. Burn panics where there is none, often in a thread of its own and with what follows from it in ours: the
+/// first message says what is wrong, and is the only one.
+fn opened<T>(ask: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let first = Arc::new(OnceLock::new());
+    let said = first.clone();
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |information| {
+        let message = information.payload_as_str().unwrap_or("no reason is given");
+        // later ones follow from it
+        let _ = said.set(message.to_owned());
+    }));
+    let answer = guarded(ask);
+    panic::set_hook(before);
+    answer.map_err(|error| first.get().cloned().unwrap_or(error))
 }
 
 impl fmt::Display for Backend {
