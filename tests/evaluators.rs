@@ -1222,19 +1222,15 @@ fn machine_code_is_for_small_plans() {
     let too_many = graph.sum(many);
     let mut graphs = vec![(graph, too_many, 3_000, 3_000.0)];
     // a layer of ones on two rows: every unit is 50
-    let layer = |entry: fn(usize) -> f64, width: usize| {
-        let mut graph = Graph::new();
-        let data = graph.data((0..2 * 50).map(entry).collect(), &[2, 50]);
-        let w = graph.input(Input::W, 50);
-        let w = graph.reshape(w, &[50, 1]);
-        let ones = graph.data(vec![1.0; width].into(), &[1, width]);
-        let matrix = graph.matmul(w, ones);
-        let product = graph.matmul(data, matrix);
-        let flat = graph.flatten(product);
-        let root = graph.sum(flat);
-        (graph, root)
-    };
-    let (graph, root) = layer(|_| 1.0, 100);
+    let mut graph = Graph::new();
+    let data = graph.data(vec![1.0; 2 * 50].into(), &[2, 50]);
+    let w = graph.input(Input::W, 50);
+    let w = graph.reshape(w, &[50, 1]);
+    let ones = graph.data(vec![1.0; 100].into(), &[1, 100]);
+    let matrix = graph.matmul(w, ones);
+    let product = graph.matmul(data, matrix);
+    let flat = graph.flatten(product);
+    let root = graph.sum(flat);
     graphs.push((graph, root, 50, 2.0 * 100.0 * 50.0));
     let mut graph = Graph::new();
     let w = graph.input(Input::W, 4);

@@ -34,13 +34,16 @@ use crate::graph::op::Input;
 use crate::graph::{Graph, NodeId};
 use buffer::Buffer;
 pub use buffer::{LANES, Lane};
-use compile::{Item, Program};
+use compile::Program;
 use fuse::fuse;
 use kernels::Execute;
 use level::{Kernel, Level, Vector};
-use native::{BLOCKS, Native};
-use plan::{Plan, Root, Value};
+use native::Native;
+use plan::{Plan, Value};
 use widen::widen;
+
+/// Blocks of points that machine code runs on at a time, where there are many.
+const BLOCKS: usize = 8;
 
 /// A plan, and machine code in place of it where it is small.
 #[derive(Debug)]
@@ -74,13 +77,7 @@ impl Bulk {
     /// # Errors
     /// When a root needs a gradient from outside.
     pub fn new(graph: &Graph, roots: &[NodeId]) -> Result<Bulk, String> {
-        let (program, roots) = program(graph, roots)?;
-        let compiled = Compiled {
-            native: Native::new(&program, &roots, BLOCKS).map(Arc::new),
-            plan: Arc::new(widen(emit::plan(&program, &roots, false))),
-        };
-        let native = compiled.native.clone();
-        Ok(Bulk::with(Arc::new(compiled), Level::widest(), native))
+        Bulk::compile(graph, roots, BLOCKS, widen)
     }
 
     /// The same, for a few points at a time: only one block of them.
@@ -88,12 +85,23 @@ impl Bulk {
     /// # Errors
     /// When a root needs a gradient from outside.
     pub fn narrow(graph: &Graph, roots: &[NodeId]) -> Result<Bulk, String> {
-        let (program, roots) = program(graph, roots)?;
+        Bulk::compile(graph, roots, 1, |plan| plan)
+    }
+
+    /// For so many blocks in machine code, and for those of the plan that is made of one for one block.
+    fn compile(
+        graph: &Graph,
+        roots: &[NodeId],
+        blocks: usize,
+        widened: fn(Plan) -> Plan,
+    ) -> Result<Bulk, String> {
+        let (mut program, mut roots) = Program::new(graph, roots)?;
+        fuse(&mut program, &mut roots);
+        let native = Native::new(&program, &roots, blocks).map(Arc::new);
         let compiled = Compiled {
-            native: Native::new(&program, &roots, 1).map(Arc::new),
-            plan: Arc::new(emit::plan(&program, &roots, false)),
+            plan: Arc::new(widened(emit::plan(&program, &roots, false))),
+            native: native.clone(),
         };
-        let native = compiled.native.clone();
         Ok(Bulk::with(Arc::new(compiled), Level::widest(), native))
     }
 
@@ -102,17 +110,11 @@ impl Bulk {
             Some(native) => native.plan.clone(),
             None => compiled.plan.clone(),
         };
-        let mut slots = Buffer::all(&plan.slots);
-        for (numbers, slot) in &plan.constants {
-            for (lane, number) in slots[*slot].lanes_mut().iter_mut().zip(numbers.iter()) {
-                *lane = [*number; LANES];
-            }
-        }
         Bulk {
             compiled,
             level,
+            slots: plan.buffers(),
             plan,
-            slots,
             native,
         }
     }
@@ -248,16 +250,6 @@ impl Bulk {
             }
         }
     }
-}
-
-/// What has to be computed for the roots, and where they are found.
-///
-/// # Errors
-/// When a root needs a gradient from outside.
-fn program(graph: &Graph, roots: &[NodeId]) -> Result<(Program, Vec<Root<Item>>), String> {
-    let (mut program, mut roots) = Program::new(graph, roots)?;
-    fuse(&mut program, &mut roots);
-    Ok((program, roots))
 }
 
 /// Points `first..` of a list, one after the other, side by side in so many blocks; the last is repeated where there are no more.

@@ -1,8 +1,8 @@
 //! Small plans as machine code: all numbers of a block of points in registers, from its coordinates to the roots.
 //!
 //! An instruction of a plan reads buffers and writes one. Where tensors are small, that costs more than what is done between. So the
-//! plan is run once on symbols ([`trace`]), and the operations that were written down become one piece of code without a branch, for
-//! some blocks side by side ([`compile`], [`assembler`]). Each is the same operation on the same numbers: the bits are the same,
+//! plan is run once on symbols ([`trace`]), and the operations that were written down, less those that change nothing ([`simplify`]), are put in
+//! order ([`steps`]) and become machine code ([`compile`], [`assembler`]): some blocks of points side by side, or some rows of the data, whose parts are loops. Each is the same operation on the same numbers: the bits are the same,
 //! but for those of NaN.
 //! With AVX-512 on Linux alone; elsewhere, and where the system gives no memory for code, plans run as they are.
 #![allow(unsafe_code)]
@@ -11,6 +11,7 @@ mod assembler;
 mod compile;
 mod memory;
 mod simplify;
+mod steps;
 mod trace;
 
 use std::sync::Arc;
@@ -37,8 +38,6 @@ const MOST_ENTRIES: usize = 2048;
 const MOST_LANES: usize = 1 << 22;
 /// As many operations are written down at most for one that is left.
 const WRITTEN_DOWN: usize = 4;
-/// Blocks of points at a time, where there are many.
-pub(super) const BLOCKS: usize = 8;
 
 /// A plan in machine code.
 #[derive(Debug)]

@@ -6,8 +6,6 @@ use super::buffer::Buffer;
 use super::compile::{Item, Program};
 use super::plan::{Plan, Root};
 
-pub(super) const BLOCKS: usize = 8;
-
 /// A plan in machine code: none.
 #[derive(Debug)]
 pub(super) struct Native {

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::buffer::{Buffer, LANES};
 use super::sparse::Sparse;
 use crate::graph::op::{Along, Binary, Input, Reduction, Unary};
 
@@ -270,6 +271,19 @@ impl<B: Copy> Value<B> {
             Value::Numbers(numbers) => Value::Numbers(numbers.clone()),
             Value::Lanes(own, places) => Value::Lanes(base(*own), places.clone()),
         }
+    }
+}
+
+impl Plan {
+    /// Buffers of its own, with the numbers that stand in them.
+    pub(super) fn buffers(&self) -> Vec<Buffer> {
+        let mut slots = Buffer::all(&self.slots);
+        for (numbers, slot) in &self.constants {
+            for (lane, number) in slots[*slot].lanes_mut().iter_mut().zip(numbers.iter()) {
+                *lane = [*number; LANES];
+            }
+        }
+        slots
     }
 }
 

@@ -85,6 +85,7 @@ pub(super) const MUL_ADD_132: Opcode = Opcode(Map::F38, 0x98, None);
 pub(super) const MUL_ADD_213: Opcode = Opcode(Map::F38, 0xa8, None);
 /// target = second last + target
 pub(super) const MUL_ADD_231: Opcode = Opcode(Map::F38, 0xb8, None);
+
 impl Opcode {
     /// The same with the product subtracted.
     pub(super) fn negated(self) -> Opcode {

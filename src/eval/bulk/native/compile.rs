@@ -1,8 +1,9 @@
-//! From operations to machine code: their order, the registers of their results, and the instructions.
+//! From operations in order to machine code: the registers of their results, and the instructions.
 
 use std::collections::HashMap;
 
 use super::assembler::{self as a, Address, Assembler, General, Mask, Opcode, Operand, Zmm};
+use super::steps::{Step, steps};
 use super::trace::{Comparison, Id, Kept, Node, One, Part, Trace, Two};
 use crate::eval::bulk::buffer::{LANES, Lane};
 
@@ -72,75 +73,6 @@ pub(super) fn compile(trace: &Trace, side: Side, blocks: usize) -> Code {
         first += part.rows.as_ref().map_or(0, |rows| rows.numbers.len());
     }
     compiler.finish()
-}
-
-/// What the code does after each other.
-enum Step {
-    Operation(Id),
-    /// a sum over rows goes on
-    Sum([Id; 1], Kept),
-    /// a result is kept
-    Keep([Id; 1], Kept),
-    /// a result goes to its place
-    Result([Id; 1], usize),
-}
-
-impl Step {
-    fn operands<'a>(&'a self, nodes: &'a [Node]) -> &'a [Id] {
-        match self {
-            Step::Operation(id) | Step::Sum([id], _) => nodes[*id as usize].operands(),
-            Step::Keep(id, _) | Step::Result(id, _) => id,
-        }
-    }
-}
-
-/// What a part does, each operation after those that it reads, and these the longest chain first: few results wait for others.
-fn steps(part: &Part, roots: &[Id]) -> Vec<Step> {
-    let nodes = &part.nodes;
-    let mut depth: Vec<usize> = Vec::new();
-    for node in nodes {
-        let below = node.operands().iter().map(|id| depth[*id as usize] + 1);
-        depth.push(below.max().unwrap_or(0));
-    }
-    let ends = part.written.iter().map(|&(kept, id)| match part.rows {
-        Some(_) => Step::Sum([id], kept),
-        None => Step::Keep([id], kept),
-    });
-    let roots = roots
-        .iter()
-        .enumerate()
-        .map(|(place, id)| Step::Result([*id], place));
-    let mut done = vec![false; nodes.len()];
-    let mut steps = Vec::new();
-    for end in ends.chain(roots) {
-        // the last of the open ones is next
-        let mut open: Vec<Id> = Vec::new();
-        let waits = |id: &Id, done: &[bool]| !done[*id as usize] && !nodes[*id as usize].is_given();
-        loop {
-            let id = open.last().copied();
-            let operands = id.map_or_else(|| end.operands(nodes), |id| nodes[id as usize].operands());
-            let before = operands.iter().copied().filter(|id| waits(id, &done));
-            // of those that are equally deep the first
-            let deeper = |best: Id, id: Id| {
-                if depth[id as usize] > depth[best as usize] {
-                    id
-                } else {
-                    best
-                }
-            };
-            match (before.reduce(deeper), id) {
-                (Some(next), _) => open.push(next),
-                (None, Some(id)) => {
-                    open.pop();
-                    done[id as usize] = true;
-                    steps.push(Step::Operation(id));
-                }
-                (None, None) => break,
-            }
-        }
-        steps.push(end);
-    }
-    steps
 }
 
 struct Compiler<'a> {
@@ -366,12 +298,18 @@ impl<'a> Compiler<'a> {
 
     /// Where a vector is kept.
     fn kept(&mut self, kept: Kept) -> Address {
-        let next = self.memory;
-        let place = *self.kept.entry(kept).or_insert(next);
-        if place == next {
-            self.memory += SIDE_BY_SIDE;
-        }
+        let place = match self.kept.get(&kept) {
+            Some(place) => *place,
+            None => self.room(),
+        };
+        self.kept.insert(kept, place);
         address(General::Rcx, place * VECTOR)
+    }
+
+    /// Further vectors in memory, for all side by side.
+    fn room(&mut self) -> usize {
+        self.memory += SIDE_BY_SIDE;
+        self.memory - SIDE_BY_SIDE
     }
 
     /// Registers for a result: those of an operand that may be overwritten, free ones, or those of what is read last of all, which
@@ -395,10 +333,7 @@ impl<'a> Compiler<'a> {
                 .map(|id| (next(id), place, id))
         });
         let (_, place, id) = others.max().expect("there are more registers than operands");
-        let spill = self.free.pop().unwrap_or_else(|| {
-            self.memory += SIDE_BY_SIDE;
-            self.memory - SIDE_BY_SIDE
-        });
+        let spill = self.free.pop().unwrap_or_else(|| self.room());
         self.spilled[id as usize] = Some(spill);
         for number in 0..self.active {
             let to = address(General::Rcx, (spill + number) * VECTOR);
@@ -502,12 +437,7 @@ impl<'a> Compiler<'a> {
                     std::mem::swap(&mut x, &mut y);
                 }
                 let target = self.take(time, ending, operands);
-                for number in 0..self.active {
-                    let second = self.fetch(x, number, 0);
-                    let last = self.operand(y, number);
-                    self.assembler
-                        .operation(opcode, register(target, number), second, last);
-                }
+                self.of_two(opcode, target, x, y);
                 target
             }
             Node::MulAdd(operands) => self.mul_add(time, operands, false),
@@ -557,13 +487,18 @@ impl<'a> Compiler<'a> {
             }
         };
         let form = if negated { form.negated() } else { form };
+        self.of_two(form, target, second, last);
+        target
+    }
+
+    /// An instruction that reads two operands, for all side by side.
+    fn of_two(&mut self, opcode: Opcode, target: usize, second: Place, last: Place) {
         for number in 0..self.active {
             let second = self.fetch(second, number, 0);
             let last = self.operand(last, number);
             self.assembler
-                .operation(form, register(target, number), second, last);
+                .operation(opcode, register(target, number), second, last);
         }
-        target
     }
 
     /// The entries of a table.

@@ -50,7 +50,7 @@ impl Executable {
     /// The code must be a function of this kind, for the instructions of this machine; its buffers and numbers must be as long as it takes for granted.
     pub(super) unsafe fn call(
         &self,
-        [first, second, results, spilled]: [*mut Lane; 4],
+        [first, second, results, memory]: [*mut Lane; 4],
         numbers: *const f64,
         count: usize,
     ) {
@@ -59,7 +59,7 @@ impl Executable {
         // SAFETY: as the caller says
         unsafe {
             let function: Function = std::mem::transmute(self.start.as_ptr());
-            function(first, second, results, spilled, numbers, count);
+            function(first, second, results, memory, numbers, count);
         }
     }
 }

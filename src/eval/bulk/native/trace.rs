@@ -140,12 +140,7 @@ impl Trace {
     /// operations than `most` to be written down, all rows counted, or than `most_of_a_part` are left in one. Functions that are taken number
     /// by number must not be in the plan.
     pub(super) fn new(plan: &Plan, one_for_all: bool, most: usize, most_of_a_part: usize) -> Option<Trace> {
-        let mut slots = Buffer::all(&plan.slots);
-        for (numbers, slot) in &plan.constants {
-            for (lane, number) in slots[*slot].lanes_mut().iter_mut().zip(numbers.iter()) {
-                *lane = [*number; LANES];
-            }
-        }
+        let mut slots = plan.buffers();
         let mut given = Vec::new();
         for (input, (_, size, slot)) in plan.inputs.iter().enumerate() {
             for (entry, lane) in slots[*slot].lanes_mut()[..*size].iter_mut().enumerate() {
